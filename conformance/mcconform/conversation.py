@@ -1,0 +1,252 @@
+"""The Conversation: the one data type that flows through the judge.
+
+Strategies generate it, vectors store it, the runner executes it, shrinking shrinks it, ``replay`` replays it and a
+report shows it.  A step works on one numbered connection; its atoms are *chunks of bytes*, not commands, so half a
+request may wait while another connection runs.  A connection opens at its first step.
+
+Every generated key begins with ``mcspec``.  The runner replaces these six bytes, wherever they stand in what one
+connection writes, by a prefix of the same length that no other conversation of the run uses, and puts them back in
+whatever it reports: lengths and cuts stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+PREFIX = b"mcspec"
+"""The canonical key prefix, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CasRef:
+    """The cas unique last seen for a key, plus an offset; 0 while none has been seen."""
+
+    key: bytes
+    offset: int = 0
+    conn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRef:
+    """The server's unix time plus an offset in seconds, rendered in decimal."""
+
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Some bytes many times: values of a megabyte that fit on a line."""
+
+    unit: bytes
+    times: int
+
+    def bytes(self) -> bytes:
+        """All of it."""
+        return self.unit * self.times
+
+
+Part = bytes | Repeat | CasRef | TimeRef
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Connect."""
+
+    conn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write the rendered parts, split at the cuts (byte offsets); every piece is a write of its own."""
+
+    conn: int
+    parts: tuple[Part, ...]
+    cuts: tuple[int, ...] = ()
+
+    def literal(self) -> bytes | None:
+        """The bytes if no reference needs binding, else None."""
+        joined = []
+        for part in self.parts:
+            if isinstance(part, CasRef | TimeRef):
+                return None
+            joined.append(part.bytes() if isinstance(part, Repeat) else part)
+        return b"".join(joined)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Wait until everything owed has arrived on one connection, or on all (None)."""
+
+    conn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Let time pass, in seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HalfClose:
+    """Send FIN; go on reading."""
+
+    conn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Send RST."""
+
+    conn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close both directions, in an orderly way."""
+
+    conn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopReading:
+    """Stop reading; what the server answers piles up."""
+
+    conn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Read again."""
+
+    conn: int = 0
+
+
+Step = Open | Send | Settle | Advance | HalfClose | Reset | Close | StopReading | Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Server options it needs, and steps on numbered connections.
+
+    ``clauses`` are the ids that it aims at; what it went through is decided while it runs.  ``exact`` says that it
+    makes sense only where the clock is injected.
+    """
+
+    id: str
+    steps: tuple[Step, ...]
+    clauses: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    note: str = ""
+    exact: bool = False
+
+    @property
+    def clock(self) -> str:
+        """``none``, ``moving`` (any clock that can be waited for) or ``exact`` (only an injected one)."""
+        if self.exact:
+            return "exact"
+        return "moving" if any(isinstance(step, Advance) for step in self.steps) else "none"
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        """The numbers of its connections, in order of first use."""
+        seen: dict[int, None] = {}
+        for step in self.steps:
+            if not isinstance(step, Advance) and step.conn is not None:
+                seen.setdefault(step.conn)
+        return tuple(seen)
+
+    @property
+    def flushes(self) -> bool:
+        """Whether some connection writes ``flush_all``, in whatever position."""
+        return any(b"flush_all" in stream for stream in streams(self).values())
+
+    @property
+    def size(self) -> int:
+        """Bytes that it writes, a reference counted as ten."""
+        return sum(sum(width(part) for part in step.parts) for step in self.steps if isinstance(step, Send))
+
+
+def width(part: Part) -> int:
+    """Bytes of a part once rendered; ten for a reference, whose length is known only then."""
+    if isinstance(part, Repeat):
+        return len(part.unit) * part.times
+    return len(part) if isinstance(part, bytes) else 10
+
+
+def say(conn: int, *parts: Part | str, cuts: Iterable[int] = ()) -> Send:
+    """A Send, with text given as latin-1 strings."""
+    return Send(conn, tuple(part.encode("latin-1") if isinstance(part, str) else part for part in parts), tuple(cuts))
+
+
+def streams(conversation: Conversation) -> dict[int, bytes]:
+    """What each connection writes, joined; a reference stands as ``0``, which is no letter of any command."""
+    joined: dict[int, list[bytes]] = {}
+    for step in conversation.steps:
+        if isinstance(step, Send):
+            held = joined.setdefault(step.conn, [])
+            held.extend(_literal(part) for part in step.parts)
+    return {conn: b"".join(pieces) for conn, pieces in joined.items()}
+
+
+def _literal(part: Part) -> bytes:
+    if isinstance(part, Repeat):
+        return part.bytes()
+    return part if isinstance(part, bytes) else b"0"
+
+
+def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
+    """Split data at the offsets; no piece is empty, and no data is no piece.
+
+    >>> pieces(b"abcdef", (2, 4, 99))
+    [b'ab', b'cd', b'ef']
+    """
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
+    return [data[low:high] for low, high in pairwise(edges) if low < high]
+
+
+def rename(conversation: Conversation, prefix: bytes) -> Conversation:
+    """The same conversation with the canonical key prefix replaced, also where steps or parts cut through it.
+
+    Raises:
+        ValueError: if the prefix has another length than the canonical one.
+    """
+    if len(prefix) != len(PREFIX):
+        raise ValueError(f"a key prefix has {len(PREFIX)} bytes")
+    steps: list[Step] = list(conversation.steps)
+    for conn in conversation.connections:
+        _rename_stream(steps, conn, prefix)
+    return replace(conversation, steps=tuple(steps))
+
+
+def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
+    """Rewrite the literals of one connection in place; a reference ends a run of joined literals."""
+    run: list[tuple[int, int, bytes]] = []
+    parts: dict[int, list[Part]] = {}
+
+    def flush() -> None:
+        joined = b"".join(literal for _, _, literal in run).replace(PREFIX, prefix)
+        offset = 0
+        for index, place, literal in run:
+            parts[index][place] = joined[offset : offset + len(literal)]
+            offset += len(literal)
+        run.clear()
+
+    for index, step in enumerate(steps):
+        if not isinstance(step, Send) or step.conn != conn:
+            continue
+        parts[index] = list(step.parts)
+        for place, part in enumerate(step.parts):
+            if isinstance(part, bytes):
+                run.append((index, place, part))
+                continue
+            flush()
+            if isinstance(part, CasRef):
+                parts[index][place] = replace(part, key=part.key.replace(PREFIX, prefix))
+    flush()
+    for index, renamed in parts.items():
+        step = steps[index]
+        if isinstance(step, Send):
+            steps[index] = replace(step, parts=tuple(renamed))

@@ -1,0 +1,219 @@
+r"""The JSON Lines form of a Conversation.
+
+One object a line, keys in this order, those that hold nothing left out::
+
+    {"id": "set-basic", "clauses": ["text.set.stored"], "options": ["-m", "8"], "clock": "exact", "note": "why",
+     "steps": [{"send": "set mcspec-a 0 0 1\r\nx\r\n"}, {"settle": 0}]}
+
+``clock`` is left out unless the conversation makes sense only where time is exact (an injected clock).  Bytes are
+written as latin-1: one character is one byte.  The steps:
+
+=====================================  =================================================================
+``{"open": C}``                        connect connection C now, rather than at its first use
+``{"send": P, "conn": C, "cuts": []}``  write P on C; ``conn`` is left out if 0, ``cuts`` if empty
+``{"settle": C}``                      wait for everything that is owed on C (``null``: on every connection)
+``{"advance": S}``                     let S seconds pass
+``{"half-close": C}``                  send FIN and go on reading
+``{"reset": C}``                       send RST
+``{"close": C}``                       close both directions in an orderly way
+``{"stop-reading": C}``                stop reading C; the server's answers pile up
+``{"resume": C}``                      read C again
+=====================================  =================================================================
+
+P is a string, or a list of strings and references: ``{"cas": KEY, "offset": N, "conn": C}`` is the cas unique that the
+last ``VALUE`` line for KEY showed (on any connection if ``conn`` is left out) plus N, and 0 if there was none;
+``{"time": N}`` is the server's unix time plus N seconds, in decimal; ``{"repeat": S, "times": N}`` is the string S
+N times over.  References are bound when the chunk is sent.
+``cuts`` are byte offsets into the rendered bytes at which the write is split; offsets beyond the end do nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mcconform.conversation import (
+    Advance,
+    CasRef,
+    Close,
+    Conversation,
+    HalfClose,
+    Open,
+    Part,
+    Repeat,
+    Reset,
+    Resume,
+    Send,
+    Settle,
+    Step,
+    StopReading,
+    TimeRef,
+)
+
+_MARKS: dict[str, type[Open | HalfClose | Reset | Close | StopReading | Resume]] = {
+    "open": Open,
+    "half-close": HalfClose,
+    "reset": Reset,
+    "close": Close,
+    "stop-reading": StopReading,
+    "resume": Resume,
+}
+_NAMES = {kind: name for name, kind in _MARKS.items()}
+
+
+def short_id(conversation: Conversation) -> str:
+    """Eight hexadecimal digits that depend on what it does and not on its name."""
+    record = to_record(conversation)
+    done = {"options": record.get("options", []), "steps": record["steps"]}
+    return hashlib.sha256(json.dumps(done, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def to_record(conversation: Conversation) -> dict[str, object]:
+    """The JSON object of a conversation."""
+    record: dict[str, object] = {"id": conversation.id}
+    if conversation.clauses:
+        record["clauses"] = list(conversation.clauses)
+    if conversation.options:
+        record["options"] = list(conversation.options)
+    if conversation.exact:
+        record["clock"] = "exact"
+    if conversation.note:
+        record["note"] = conversation.note
+    record["steps"] = [_step_record(step) for step in conversation.steps]
+    return record
+
+
+def dumps(conversation: Conversation) -> str:
+    """One line, without its newline."""
+    return json.dumps(to_record(conversation), ensure_ascii=False)
+
+
+def loads(line: str) -> Conversation:
+    """Read one line back.
+
+    Raises:
+        ValueError: if it is not a conversation; the message names what is wrong.
+    """
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not a JSON object: {error}") from error
+    if not isinstance(record, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for whatever a file holds
+    return from_record(record)
+
+
+def from_record(record: Mapping[str, object]) -> Conversation:
+    """The conversation of a JSON object.
+
+    Raises:
+        ValueError: if it is not one; the message names what is wrong.
+    """
+    steps = record.get("steps")
+    if not isinstance(record.get("id"), str) or not isinstance(steps, list):
+        raise ValueError("a conversation needs an id and steps")
+    return Conversation(
+        id=str(record["id"]),
+        steps=tuple(_step(step) for step in steps),
+        clauses=_strings(record, "clauses"),
+        options=_strings(record, "options"),
+        note=str(record.get("note", "")),
+        exact=record.get("clock") == "exact",
+    )
+
+
+def read(path: Path) -> Iterator[Conversation]:
+    """Every conversation of a JSON Lines file; empty lines and lines that begin with ``#`` are skipped.
+
+    Raises:
+        ValueError: naming the file and line of what is not a conversation.
+    """
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            yield loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path.name}:{number}: {error}") from error
+
+
+def _strings(record: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = record.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{name} must be a list of strings")
+    return tuple(value)
+
+
+def _step_record(step: Step) -> dict[str, object]:
+    if isinstance(step, Send):
+        literal = len(step.parts) == 1 and isinstance(step.parts[0], bytes)
+        parts = [_part_record(part) for part in step.parts]
+        record: dict[str, object] = {"send": parts[0] if literal else parts}
+        if step.conn:
+            record["conn"] = step.conn
+        if step.cuts:
+            record["cuts"] = list(step.cuts)
+        return record
+    if isinstance(step, Settle):
+        return {"settle": step.conn}
+    if isinstance(step, Advance):
+        return {"advance": step.seconds}
+    return {_NAMES[type(step)]: step.conn}
+
+
+def _part_record(part: Part) -> object:
+    if isinstance(part, bytes):
+        return part.decode("latin-1")
+    if isinstance(part, TimeRef):
+        return {"time": part.offset}
+    if isinstance(part, Repeat):
+        return {"repeat": part.unit.decode("latin-1"), "times": part.times}
+    record: dict[str, object] = {"cas": part.key.decode("latin-1")}
+    if part.offset:
+        record["offset"] = part.offset
+    if part.conn is not None:
+        record["conn"] = part.conn
+    return record
+
+
+def _step(record: object) -> Step:
+    if not isinstance(record, dict) or not record:
+        raise ValueError(f"not a step: {record!r}")
+    if "send" in record:
+        sent = record["send"]
+        parts = sent if isinstance(sent, list) else [sent]
+        cuts = tuple(_integer(cut) for cut in record.get("cuts", []))
+        return Send(_integer(record.get("conn", 0)), tuple(_part(part) for part in parts), cuts)
+    name, value = next(iter(record.items()))
+    if name == "settle":
+        return Settle(None if value is None else _integer(value))
+    if name == "advance" and isinstance(value, int | float):
+        return Advance(value)
+    if name in _MARKS:
+        return _MARKS[name](_integer(value))
+    raise ValueError(f"unknown step {name!r}")
+
+
+def _part(value: object) -> Part:
+    if isinstance(value, str):
+        try:
+            return value.encode("latin-1")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"not latin-1: {value!r}") from error
+    if isinstance(value, dict) and "time" in value:
+        return TimeRef(_integer(value["time"]))
+    if isinstance(value, dict) and isinstance(value.get("repeat"), str):
+        return Repeat(value["repeat"].encode("latin-1"), _integer(value.get("times")))
+    if isinstance(value, dict) and isinstance(value.get("cas"), str):
+        conn = value.get("conn")
+        key = value["cas"].encode("latin-1")
+        return CasRef(key, _integer(value.get("offset", 0)), None if conn is None else _integer(conn))
+    raise ValueError(f"neither text nor a reference: {value!r}")
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"not an integer: {value!r}")
+    return value

@@ -1,0 +1,85 @@
+"""What the judge remembers of a server's answers: cas uniques, and a form of them that is the same in every run."""
+
+from __future__ import annotations
+
+import re
+
+from mcconform.conversation import PREFIX, CasRef, Part, Repeat, TimeRef
+
+_HEADER = re.compile(rb"VALUE ([^ \r\n]+) (\d+) (\d+)(?: (\d+))?\r\n")
+_VALUE = re.compile(rb"(VALUE [^ \r\n]+ \d+ \d+ )(\d+)(?=\r\n)")
+_STAT = re.compile(rb"(STAT [^ \r\n]+) [^\r\n]*")
+_VERSION = re.compile(rb"VERSION [^\r\n]*")
+
+
+class Uniques:
+    """The cas uniques that VALUE lines have shown, by connection and key."""
+
+    def __init__(self) -> None:
+        self._rest: dict[int, bytes] = {}
+        self._skip: dict[int, int] = {}
+        self._seen: dict[tuple[int | None, bytes], int] = {}
+
+    def feed(self, conn: int, data: bytes) -> None:
+        """Read what arrived on a connection; values are skipped, so that they are never read as replies."""
+        skip = self._skip.get(conn, 0)
+        if skip >= len(data):
+            self._skip[conn] = skip - len(data)
+            return
+        rest = self._rest.get(conn, b"") + data[skip:]
+        skip = 0
+        at = 0
+        while (end := rest.find(b"\n", at)) >= 0:
+            header = _HEADER.fullmatch(rest, at, end + 1)
+            at = end + 1
+            if header is None:
+                continue
+            if header.group(4) is not None:
+                self._seen[conn, header.group(1)] = self._seen[None, header.group(1)] = int(header.group(4))
+            at += int(header.group(3)) + 2
+            if at > len(rest):
+                skip = at - len(rest)
+                at = len(rest)
+                break
+        self._skip[conn] = skip
+        self._rest[conn] = rest[at:]
+
+    def bind(self, part: Part, now: float) -> bytes:
+        """The bytes of a part; ``now`` is the server's unix time in seconds."""
+        if isinstance(part, bytes):
+            return part
+        if isinstance(part, Repeat):
+            return part.bytes()
+        if isinstance(part, TimeRef):
+            return b"%d" % (int(now) + part.offset)
+        return b"%d" % max(0, self._seen.get((part.conn, part.key), -part.offset) + part.offset)
+
+
+def shown(part: Part) -> bytes:
+    """A part as reports show it: a reference by what it means."""
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, Repeat):
+        return part.bytes() if len(part.unit) * part.times <= 64 else b"<%d times %s>" % (part.times, part.unit)
+    if isinstance(part, CasRef):
+        return b"<cas of %s%s>" % (part.key, b"%+d" % part.offset if part.offset else b"")
+    return b"<now%+d>" % part.offset
+
+
+class Canon:
+    """Rewrites received bytes so that they are the same in every run: prefix, cas uniques, version, statistics."""
+
+    def __init__(self, prefix: bytes) -> None:
+        self._prefix = prefix
+        self._ranks: dict[bytes, int] = {}
+
+    def __call__(self, data: bytes) -> bytes:
+        """The canonical form; a cas unique becomes ``<cas 1>``, ``<cas 2>`` ... in order of appearance."""
+        data = _VALUE.sub(self._rank, data)
+        data = _STAT.sub(rb"\1 <value>", data)
+        data = _VERSION.sub(b"VERSION <version>", data)
+        return data.replace(self._prefix, PREFIX)
+
+    def _rank(self, found: re.Match[bytes]) -> bytes:
+        rank = self._ranks.setdefault(found.group(2), len(self._ranks) + 1)
+        return b"%s<cas %d>" % (found.group(1), rank)

@@ -1,0 +1,49 @@
+"""The rules of a server that was started with options.
+
+A conversation names memcached's own options; what they change in the specification's rules is said here once.  Options
+that change nothing a client can see (``-t``, ``-v``) pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mcspec import Rules
+
+_UNITS = {"k": 1024, "m": 1024 * 1024}
+
+
+def size(text: str, unit: int = 1) -> int:
+    """Bytes of a size such as ``512k``, ``1m`` or ``8`` (times ``unit``).
+
+    Raises:
+        ValueError: if it is no size.
+    """
+    factor = _UNITS.get(text[-1:].lower())
+    return int(text) * unit if factor is None else int(text[:-1]) * factor
+
+
+def apply(rules: Rules, options: Sequence[str]) -> Rules:
+    """The rules with the options ``-m -M -c -I -F`` taken into account.
+
+    Raises:
+        ValueError: if an option lacks its value or the value is none.
+    """
+    limits = rules.limits
+    words = iter(options)
+    for word in words:
+        if word == "-F":
+            rules = rules._replace(flush_allowed=False)
+        elif word == "-M":
+            rules = rules._replace(evictions=False)
+        elif word in ("-m", "-c", "-I"):
+            value = next(words, None)
+            if value is None:
+                raise ValueError(f"option {word} lacks its value")
+            if word == "-m":
+                limits = limits._replace(memory=size(value, _UNITS["m"]))
+            elif word == "-c":
+                limits = limits._replace(connections=int(value))
+            else:
+                limits = limits._replace(item=size(value))
+    return rules._replace(limits=limits)

@@ -1,0 +1,383 @@
+"""Runs one Conversation on a target beside the oracle, and says what came of it.
+
+Waiting
+-------
+Every wait is for a predicate: the oracle says what is owed, and the runner reads until it has come or until nothing
+has come for the time-out.  At a Settle the runner first sends a *sentinel* (``version``) on each connection that is at
+a command boundary, so that bytes nobody asked for are seen too; the oracle is told of it like of any request.  The
+conversation ends with a sentinel on every connection and on a fresh one.
+
+Order between connections
+-------------------------
+A server may work on two connections in any order.  Steps are ordered by waiting: before a step on another connection
+everything owed on the last one must have come.  A request without a reply followed by half a request leaves nothing to
+wait for; generators put a Settle between them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mcspec import Rules
+
+from mcconform import options, safety
+from mcconform.conversation import (
+    PREFIX,
+    Advance,
+    Close,
+    Conversation,
+    HalfClose,
+    Open,
+    Reset,
+    Resume,
+    Send,
+    Settle,
+    Step,
+    StopReading,
+    pieces,
+    rename,
+)
+from mcconform.observed import Canon, Uniques, shown
+from mcconform.oracle import Oracle
+from mcconform.targets import DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
+from mcconform.verdict import Difference, Line, Result, Verdict
+
+SENTINEL = b"version\r\n"
+
+TIMEOUT = 2.0
+"""Seconds without a byte after which what is owed counts as missing."""
+
+PATIENCE = 10.0
+"""The same when a missing reply is confirmed: slowness is no silence."""
+
+WITHHELD = 0.002
+"""Seconds to give a server that may withhold its replies while it receives a value."""
+
+
+class Judge(NamedTuple):
+    """What a conversation is judged by: the profile's rules, and base where it is another profile."""
+
+    rules: Rules
+    base: Rules | None = None
+
+
+class Setting(NamedTuple):
+    """How conversations are run."""
+
+    judge: Judge
+    allow_flush: bool = False
+    timeout: float = TIMEOUT
+    patience: float = PATIENCE
+
+
+class _Stop(Exception):  # noqa: N818 - a signal within this module, no error
+    """The conversation has been decided."""
+
+
+def run(conversation: Conversation, target: Target, setting: Setting, prefix: bytes) -> Result:
+    """Run a conversation; every outcome is a Result.
+
+    A missing reply on a real server is confirmed once with more patience before it is a failure.
+    """
+    if not setting.allow_flush:
+        danger = safety.danger(conversation)
+        if danger is not None:
+            return Result(conversation, Verdict.UNSUPPORTED, reason=f"needs --allow-flush: {danger}")
+    if conversation.clock == "exact" and target.clock != "injected":
+        return Result(conversation, Verdict.UNSUPPORTED, reason="needs a clock that can be set")
+    if conversation.clock == "moving" and target.clock == "none":
+        return Result(conversation, Verdict.UNSUPPORTED, reason="needs a clock that moves")
+    result = _Run(conversation, target, setting, prefix, setting.timeout).result()
+    doubtful = result.difference is not None and result.difference.kind in ("missing reply", "not closed", "hang")
+    if not doubtful or target.immediate or setting.patience <= setting.timeout:
+        return result
+    again = _Run(conversation, target, setting, prefix[:-1] + b"_", setting.patience).result()
+    if again.verdict in (Verdict.PASS, Verdict.DEVIATES):
+        return Result(
+            conversation, Verdict.INCONCLUSIVE, again.passed, again.deviates, None,
+            f"an answer took longer than {setting.timeout:g} s once", again.transcript,
+        )
+    return again
+
+
+class _Run:
+    """One run of one conversation."""
+
+    def __init__(
+        self, conversation: Conversation, target: Target, setting: Setting, prefix: bytes, timeout: float
+    ) -> None:
+        self.original = conversation
+        self.renamed = rename(conversation, prefix)
+        self.target = target
+        self.setting = setting
+        self.timeout = timeout
+        self.prefix = prefix
+        self.uniques = Uniques()
+        self.lines: list[Line] = []
+        self.heard: dict[int, bytearray] = {}
+        self.opened: dict[int, None] = {}
+        self.over: set[int] = set()
+        self.stopped: set[int] = set()
+        self.last: int | None = None
+        judge = setting.judge
+        self.oracle = Oracle(options.apply(judge.rules, conversation.options))
+        self.base = None if judge.base is None else Oracle(options.apply(judge.base, conversation.options))
+        self.deviates: tuple[str, ...] = ()
+        self.session: Session
+
+    def result(self) -> Result:
+        """Run it."""
+        try:
+            self.session = self.target.session(self.renamed.options)
+        except UnsupportedError as error:
+            return Result(self.original, Verdict.UNSUPPORTED, reason=str(error))
+        except (UnreachableError, DiedError) as error:
+            return self._failed("crash", str(error))
+        try:
+            self._steps()
+        except _Stop:
+            pass
+        except UnsupportedError as error:
+            return Result(self.original, Verdict.UNSUPPORTED, reason=str(error))
+        except TargetError as error:
+            return self._failed("crash", str(error))
+        finally:
+            self._clean()
+            self.session.end()
+        return self._verdict()
+
+    def _steps(self) -> None:
+        for step in self.renamed.steps:
+            self._step(step)
+        for conn in list(self.stopped):
+            self.stopped.discard(conn)
+            self.session.resume(conn)
+        self._settle(tuple(self.opened))
+        fresh = max(self.opened, default=-1) + 1
+        self._open(fresh)
+        self._settle((fresh,))
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def _step(self, step: Step) -> None:
+        if isinstance(step, Settle):
+            self._settle(tuple(self.opened) if step.conn is None else (step.conn,))
+            return
+        if isinstance(step, Advance):
+            for conn in self.opened:
+                self._barrier(conn)
+            self.session.advance(step.seconds)
+            self._note("advance", 0, b"%g" % step.seconds)
+            return
+        if self.last is not None and self.last != step.conn:
+            self._barrier(self.last)
+        self.last = step.conn
+        self._open(step.conn)
+        if step.conn not in self.over:
+            self._act(step)
+
+    def _act(self, step: Open | Send | HalfClose | Reset | Close | StopReading | Resume) -> None:
+        conn, now = step.conn, self.session.now()
+        if isinstance(step, Send):
+            self._send(step)
+        elif isinstance(step, HalfClose):
+            self._note("half-close", conn)
+            self._tell(lambda oracle: oracle.half_close(conn, now))
+            self.session.half_close(conn)
+        elif isinstance(step, Reset):
+            self._barrier(conn)
+            self._note("reset", conn)
+            self._tell(lambda oracle: oracle.reset(conn, now))
+            self.session.reset(conn)
+            self.over.add(conn)
+        elif isinstance(step, Close):
+            self._barrier(conn)
+            self._note("close", conn)
+            self._tell(lambda oracle: oracle.reset(conn, now))
+            self.session.close(conn)
+            self.over.add(conn)
+        elif isinstance(step, StopReading):
+            self._note("stop-reading", conn)
+            self.stopped.add(conn)
+            self.session.stop_reading(conn)
+        elif isinstance(step, Resume):
+            self._note("resume", conn)
+            self.stopped.discard(conn)
+            self.session.resume(conn)
+
+    def _open(self, conn: int) -> None:
+        if conn not in self.opened:
+            self.opened[conn] = None
+            now = self.session.now()
+            self._tell(lambda oracle: oracle.open(conn, now))
+            self.session.open(conn)
+
+    def _send(self, step: Send) -> None:
+        data = b"".join(self.uniques.bind(part, self.session.now().hi) for part in step.parts)
+        self._note("send", step.conn, *self._shown(step, data))
+        for chunk in pieces(data, step.cuts):
+            self._write(step.conn, chunk)
+
+    def _shown(self, step: Send, data: bytes) -> list[bytes]:
+        """The chunks as a transcript shows them: cut where they were cut if all is literal."""
+        if step.literal() is None or len(data) > 4096:
+            return [b"".join(shown(part) for part in step.parts).replace(self.prefix, PREFIX)]
+        return pieces(data.replace(self.prefix, PREFIX), step.cuts)
+
+    def _write(self, conn: int, chunk: bytes) -> None:
+        now = self.session.now()
+        self._tell(lambda oracle: oracle.send(conn, chunk, now))
+        self.session.write(conn, chunk)
+        if self.target.immediate:
+            self._pump(0)
+
+    # ------------------------------------------------------------------------------------------------ waiting
+
+    def _settle(self, conns: tuple[int, ...]) -> None:
+        """Sentinels where they are allowed, then everything owed on these connections."""
+        live = [conn for conn in conns if conn in self.opened and conn not in self.over and conn not in self.stopped]
+        for conn in live:
+            if conn != self.last and self.last is not None:
+                self._barrier(self.last)
+            self.last = conn
+            if self.oracle.at_boundary(conn):
+                self._note("send", conn, SENTINEL)
+                self._write(conn, SENTINEL)
+            self._barrier(conn)
+            if self.target.immediate or len(self.oracle.worlds) == 1:
+                # Everything has come; in a single world that is no guess about what may still come in another.
+                self._tell(lambda oracle, conn=conn: oracle.settled(conn, prompt=self._prompt(conn)))  # type: ignore[misc]
+
+    def _barrier(self, conn: int) -> None:
+        """Wait until everything owed on a connection has come; what has not come in time is missing."""
+        if conn in self.over or conn in self.stopped:
+            return
+        self._pump(0)
+        idle_since = time.monotonic()
+        while not self.oracle.complete(conn):
+            if self.oracle.may_withhold(conn):
+                self._pump(WITHHELD)
+                break
+            left = idle_since + self.timeout - time.monotonic()
+            if self.target.immediate or left <= 0:
+                self._tell(lambda oracle: oracle.settled(conn))
+                break
+            if self._pump(left):
+                idle_since = time.monotonic()
+        self._hear()
+
+    def _prompt(self, conn: int) -> bool:
+        return not self.oracle.may_withhold(conn)
+
+    def _pump(self, timeout: float) -> bool:
+        """Hand what arrived to the oracle; whether anything did."""
+        arrived = self.session.pump(timeout)
+        for conn, data in arrived:
+            if data is None:
+                self.over.add(conn)
+                self._tell(lambda oracle, conn=conn: oracle.ended(conn))  # type: ignore[misc]
+                self.heard.setdefault(conn, bytearray())
+                self._hear()
+                self._note("end", conn)
+            else:
+                self.heard.setdefault(conn, bytearray()).extend(data)
+                self.uniques.feed(conn, data)
+                self._tell(lambda oracle, conn=conn, data=data: oracle.received(conn, data))  # type: ignore[misc]
+        return bool(arrived)
+
+    def _tell(self, event: Callable[[Oracle], None]) -> None:
+        """Tell the oracles of an event, and stop when the conversation is decided."""
+        event(self.oracle)
+        if self.base is not None:
+            event(self.base)
+            if self.base.refusal is not None:
+                self.deviates = tuple(self.base.refusal.clauses[-1:])
+                self.base = None
+            elif self.base.exhausted or self.base.unspecified is not None:
+                self.base = None
+        if self.oracle.refusal is not None or self.oracle.exhausted or self.oracle.unspecified is not None:
+            raise _Stop
+
+    # ------------------------------------------------------------------------------------------------ transcript
+
+    def _note(self, kind: str, conn: int, *data: bytes) -> None:
+        for piece in data or (b"",):
+            self.lines.append(Line(kind, conn, piece))
+
+    def _hear(self) -> None:
+        """Put what was received into the transcript; only at waits, so that it does not depend on timing."""
+        for conn in sorted(self.heard):
+            if self.heard[conn]:
+                self.lines.append(Line("receive", conn, bytes(self.heard[conn])))
+        self.heard.clear()
+
+    # ------------------------------------------------------------------------------------------------ the end
+
+    def _clean(self) -> None:
+        """Take away what the conversation may have left on a server that goes on living."""
+        if self.target.immediate or not self.opened:
+            return
+        conn = max(self.opened) + 1
+        farewell = b"".join(
+            b"delete %s noreply\r\n" % key.replace(PREFIX, self.prefix) for key in safety.keys(self.original)
+        )
+        if self.original.flushes:
+            # A delayed flush would hit the conversations that follow: an immediate one replaces it.
+            farewell += b"flush_all\r\n"
+        if not farewell:
+            return
+        try:
+            self.session.open(conn)
+        except TargetError:
+            return
+        self.session.write(conn, farewell)
+        if self.original.flushes:
+            deadline = time.monotonic() + self.timeout
+            while time.monotonic() < deadline:
+                if any(number == conn for number, _ in self.session.pump(0.1)):
+                    break
+
+    def _verdict(self) -> Result:
+        self._hear()
+        canon = Canon(self.prefix)
+        transcript = tuple(
+            Line(line.kind, line.conn, canon(line.data) if line.kind == "receive" else line.data)
+            for line in self.lines
+        )
+        oracle = self.oracle
+        passed = frozenset(oracle.passed)
+        if oracle.refusal is not None:
+            death = self.target.death()
+            found = oracle.refusal
+            difference = Difference(
+                kind="crash" if death else found.kind,
+                clauses=tuple(found.clauses),
+                conn=found.conn,
+                expected=tuple(text.replace(self.prefix.decode(), PREFIX.decode()) for text in found.expected),
+                observed=canon(found.observed),
+                context=found.context.replace(self.prefix, PREFIX),
+                detail=f"the server ended: {death}" if death else "",
+            )
+            return Result(self.original, Verdict.FAIL, passed, (), difference, transcript=transcript)
+        if oracle.exhausted:
+            reason = "more than 64 worlds are possible: the judge cannot follow"
+            return Result(self.original, Verdict.HARNESS_ERROR, reason=reason, transcript=transcript)
+        if oracle.unspecified is not None:
+            return Result(self.original, Verdict.UNSPECIFIED, passed, (), None, oracle.unspecified, transcript)
+        verdict = Verdict.DEVIATES if self.deviates else Verdict.PASS
+        return Result(self.original, verdict, passed, self.deviates, None, "", transcript)
+
+    def _failed(self, kind: str, detail: str) -> Result:
+        """A failure outside of what the oracle sees: the server is gone."""
+        death = self.target.death()
+        self._hear()
+        sent = [line.data for line in self.lines if line.kind == "send"]
+        difference = Difference(
+            kind, ("text.stream.survives",), self.last or 0, ("an open connection",), b"", b"".join(sent[-3:]),
+            f"the server ended: {death}" if death else detail,
+        )
+        return Result(
+            self.original, Verdict.FAIL, frozenset(self.oracle.passed), (), difference, transcript=tuple(self.lines)
+        )

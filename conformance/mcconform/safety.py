@@ -1,0 +1,76 @@
+"""What may be written to a server that holds other people's data.
+
+A server that misreads a stream may take any part of it for a command.  So without ``--allow-flush`` a conversation is
+refused if what one of its connections writes contains, *at any offset*, a command that would flush, shut down or
+reconfigure the server, or one that writes to a key without the run's prefix.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mcconform.conversation import PREFIX, Conversation, streams
+
+FORBIDDEN = (
+    b"flush_all",
+    b"shutdown",
+    b"cache_memlimit",
+    b"refresh_certs",
+    b"lru_crawler",
+    b"extstore",
+    b"debugtime",
+    b"debugitem",
+    b"misbehave",
+    b"verbosity",
+)
+"""Words that are commands whatever follows them, and change the server for everybody."""
+
+_COMMANDS_WITH_WORD = re.compile(rb"(?:slabs|lru|watch|stats) +[^ \r\n]")
+"""Commands that reconfigure the server, or occupy it, when a word follows."""
+
+_WRITES = re.compile(
+    rb"(?:set|add|replace|append|prepend|cas|incr|decr|delete|touch|ms|md|ma|mg) +([^ \r\n]*)"
+    rb"|gats? +[^ \r\n]*((?: +[^ \r\n]+)*)",
+)
+
+_BINARY = 0x80
+
+
+def danger(conversation: Conversation) -> str | None:
+    """Why this conversation needs ``--allow-flush``, or None if it cannot harm what it did not store itself."""
+    for stream in streams(conversation).values():
+        found = danger_in(stream)
+        if found is not None:
+            return found
+    return None
+
+
+def danger_in(stream: bytes) -> str | None:
+    """The same for the bytes that one connection writes, with the canonical key prefix."""
+    for word in FORBIDDEN:
+        if word in stream:
+            return f"it writes {word.decode()}"
+    if stream[:1] and stream[0] == _BINARY:
+        return "it begins like the binary protocol"
+    with_word = _COMMANDS_WITH_WORD.search(stream)
+    if with_word is not None:
+        return f"it writes {with_word.group()[:-1].decode('latin-1').strip()} with an argument"
+    start = 0
+    while (found := _WRITES.search(stream, start)) is not None:
+        keys = found.group(2).split() if found.group(2) is not None else [found.group(1)]
+        for key in keys:
+            if not key.startswith(PREFIX) and key != b"":
+                return f"it writes to a key of somebody else: {found.group()[:60].decode('latin-1')!r}"
+        # The next match may begin inside this one: at any offset means at any offset.
+        start = found.start() + 1
+    return None
+
+
+def keys(conversation: Conversation) -> list[bytes]:
+    """Every key with the canonical prefix that the conversation mentions, in order; for cleaning up."""
+    seen: dict[bytes, None] = {}
+    for stream in streams(conversation).values():
+        for word in re.findall(re.escape(PREFIX) + rb"[^ \r\n\0]*", stream):
+            if len(word) <= 250:
+                seen.setdefault(word)
+    return list(seen)

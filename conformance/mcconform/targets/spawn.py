@@ -1,0 +1,200 @@
+"""A server that we start ourselves: ``--spawn 'CMD -p {port} {options}'``.
+
+``{port}`` is a free TCP port, ``{socket}`` a free path for a Unix socket, ``{options}`` the server options that a
+conversation asks for.  One process runs per distinct set of options; the one without options stays, the last other one
+is kept until another set is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from mcconform.targets.base import Clock, DiedError, Session, TargetError, UnreachableError, UnsupportedError
+from mcconform.targets.tcp import Address, SocketSession
+
+START_TIMEOUT = 10.0
+"""Seconds that a program has to accept connections."""
+
+STOP_TIMEOUT = 1.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+HOST = "127.0.0.1"
+
+
+class Process:
+    """One running server."""
+
+    def __init__(self, template: str, options: tuple[str, ...]) -> None:
+        """Start it and wait until it accepts.
+
+        Raises:
+            UnreachableError: if it cannot be started, ends at once or does not accept in time.
+        """
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        values = {"options": shlex.join(options)}
+        if "{socket}" in template:
+            self._folder = tempfile.TemporaryDirectory(prefix="mcspec-")
+            path = str(Path(self._folder.name) / "socket")
+            values["socket"] = path
+            self.address = Address(socket.AF_UNIX, path, path)
+        else:
+            port = free_port()
+            values["port"] = str(port)
+            self.address = Address(socket.AF_INET, (HOST, port), f"{HOST} {port}")
+        command = template
+        for name, value in values.items():
+            command = command.replace(f"{{{name}}}", value)
+        try:
+            arguments = shlex.split(command)
+            # Its own process group, so that a shell or a wrapper dies together with what it started.
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            raise UnreachableError(f"--spawn: cannot start {command!r}: {error}") from error
+        self._accept(command)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def death(self) -> str | None:
+        """How it ended, or None while it runs."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                return f"signal {-status} ({signal.Signals(-status).name})"
+        return f"exit status {status}"
+
+    def last_words(self, limit: int = 2000) -> str:
+        """The end of what it printed, at most ``limit`` bytes."""
+        with contextlib.suppress(OSError, ValueError):
+            end = self._errors.seek(0, os.SEEK_END)
+            self._errors.seek(max(0, end - limit))
+            return self._errors.read().decode("utf-8", "replace").strip()
+        return ""
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time used so far, in seconds; None where the system does not tell."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return None
+
+    def stop(self) -> None:
+        """End the whole process group: SIGTERM, then SIGKILL."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None and number == signal.SIGTERM:
+                continue
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT)
+        self._errors.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _accept(self, command: str) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            death = self.death()
+            if death is not None:
+                words = self.last_words().splitlines()
+                self.stop()
+                raise UnreachableError(f"--spawn: {command!r} ended: {death}; {words[-1] if words else 'it said nothing'}")
+            with socket.socket(self.address.family, socket.SOCK_STREAM) as probe:
+                probe.settimeout(1)
+                with contextlib.suppress(OSError):
+                    probe.connect(self.address.address)
+                    return
+            time.sleep(0.01)
+        self.stop()
+        raise UnreachableError(f"--spawn: {command!r} accepts no connection within {START_TIMEOUT:.0f} s")
+
+
+class SpawnTarget:
+    """Servers started from a command template."""
+
+    transport = "spawn"
+    clock: Clock = "sleep"
+    immediate = False
+
+    def __init__(self, template: str) -> None:
+        """Start the server without options.
+
+        Raises:
+            TargetError: if the template names neither a port nor a socket.
+            UnreachableError: if it does not start.
+        """
+        if "{port}" not in template and "{socket}" not in template:
+            raise TargetError("--spawn needs {port} or {socket}: type --spawn 'CMD -p {port} {options}'")
+        self._template = template
+        self._lock = threading.Lock()
+        self._running: dict[tuple[str, ...], Process] = {(): Process(template, ())}
+        self._last_death: str | None = None
+        self.address = self._running[()].address.shown
+
+    def session(self, options: tuple[str, ...] = ()) -> Session:
+        """A session on a server with these options; a process that has died is started again."""
+        return SocketSession(self.process(options).address)
+
+    def process(self, options: tuple[str, ...] = ()) -> Process:
+        """The running process with these options, started if need be."""
+        if options and "{options}" not in self._template:
+            raise UnsupportedError(f"needs the server options {shlex.join(options)}: put {{options}} into --spawn")
+        with self._lock:
+            running = self._running.get(options)
+            if running is not None:
+                death = running.death()
+                if death is None:
+                    return running
+                del self._running[options]
+                self._last_death = death
+                running.stop()
+                raise DiedError(f"the server ended: {death}")
+            for other in [held for held in self._running if held and options]:
+                self._running.pop(other).stop()
+            self._running[options] = Process(self._template, options)
+            if not options:
+                self.address = self._running[()].address.shown
+            return self._running[options]
+
+    def death(self) -> str | None:
+        """How one of the processes ended since the last call; the next session starts it again."""
+        with self._lock:
+            found, self._last_death = self._last_death, None
+            for options, running in list(self._running.items()):
+                death = running.death()
+                if death is not None:
+                    words = running.last_words().splitlines()
+                    found = f"{death}; {words[-1]}" if words else death
+                    del self._running[options]
+                    running.stop()
+            return found
+
+    def close(self) -> None:
+        """Stop every process."""
+        with self._lock:
+            for running in self._running.values():
+                running.stop()
+            self._running.clear()
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,246 @@
+"""A server at an address: TCP or a Unix socket.
+
+Blocking waits are all in one place (``_wait``), and every one of them reads while it waits to write: a server that
+stops reading because its answers pile up must not lock the judge up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import shlex
+import socket
+import struct
+import time
+from typing import NamedTuple
+
+from mcspec import Now
+
+from mcconform.targets.base import Arrival, Clock, Session, TargetError, UnreachableError, UnsupportedError
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for a connection."""
+
+WRITE_TIMEOUT = 10.0
+"""Seconds after which a chunk that the server does not take is given up."""
+
+GAP = 1e-6
+"""Seconds to sleep between two chunks: enough, as measured, for one write to be one read of the server."""
+
+TICK = 1.1
+"""Seconds by which a server's clock of whole seconds may be behind the real one."""
+
+SLACK = 0.5
+"""Seconds that may pass between writing a chunk and its being processed."""
+
+_READ = 262144
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    family: socket.AddressFamily
+    address: str | tuple[str, int]
+    shown: str
+
+
+def parse_address(name: str) -> Address:
+    """Read ``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``.
+
+    Raises:
+        TargetError: if it is none of them or the host has no address; the message says what to type.
+    """
+    if name.startswith(("unix:", "/")):
+        path = name.removeprefix("unix:")
+        return Address(socket.AF_UNIX, path, path)
+    host, colon, port = name.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise TargetError(f"not a target: {name!r}; type HOST:PORT, unix:PATH or inproc:MODULE:FACTORY")
+    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UnreachableError(f"no such host: {host!r} ({error.strerror}); type HOST:PORT") from error
+    return Address(family, (str(address[0]), int(address[1])), f"{host} {port}")
+
+
+class SocketSession:
+    """The sockets of one conversation."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._selector = selectors.DefaultSelector()
+        self._sockets: dict[int, socket.socket] = {}
+        self._backlog: dict[int, bytearray] = {}
+        self._arrived: list[Arrival] = []
+        self._stopped: set[int] = set()
+        self._wrote = False
+
+    def now(self) -> Now:
+        """Ticks of one second whose phase is unknown."""
+        at = time.time()
+        return Now(at - TICK, at + SLACK)
+
+    def open(self, conn: int) -> None:
+        """Connect, without Nagle's algorithm: it would join the chunks."""
+        made = socket.socket(self._address.family, socket.SOCK_STREAM)
+        try:
+            made.settimeout(CONNECT_TIMEOUT)
+            made.connect(self._address.address)
+        except OSError as error:
+            made.close()
+            raise UnreachableError(f"{self._address.shown}: {error.strerror or error}; is the server running?") from error
+        if self._address.family != socket.AF_UNIX:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setblocking(False)
+        self._sockets[conn] = made
+        self._selector.register(made, selectors.EVENT_READ, conn)
+
+    def write(self, conn: int, chunk: bytes) -> None:
+        """Write one chunk; while its reader is stopped, what does not fit is kept and written later."""
+        if conn not in self._sockets:
+            return
+        if self._wrote:
+            time.sleep(GAP)
+        self._wrote = True
+        backlog = self._backlog.setdefault(conn, bytearray())
+        backlog += chunk
+        deadline = time.monotonic() + WRITE_TIMEOUT
+        self._flush(conn)
+        while self._backlog.get(conn) and conn not in self._stopped and time.monotonic() < deadline:
+            self._watch(conn)
+            self._wait(0.05)
+
+    def pump(self, timeout: float) -> list[Arrival]:
+        """What arrived, waiting for the first of it."""
+        if not self._arrived:
+            self._wait(timeout)
+        arrived, self._arrived = self._arrived, []
+        if arrived:
+            self._wrote = False
+        return arrived
+
+    def half_close(self, conn: int) -> None:
+        """Send FIN."""
+        if conn in self._sockets:
+            with contextlib.suppress(OSError):
+                self._sockets[conn].shutdown(socket.SHUT_WR)
+
+    def reset(self, conn: int) -> None:
+        """Send RST: a close with a linger time of zero."""
+        if conn in self._sockets:
+            with contextlib.suppress(OSError):
+                self._sockets[conn].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._forget(conn)
+
+    def close(self, conn: int) -> None:
+        """Close both directions."""
+        if conn in self._sockets:
+            self._forget(conn)
+
+    def stop_reading(self, conn: int) -> None:
+        """Leave what arrives in the kernel's buffers."""
+        self._stopped.add(conn)
+        self._watch(conn)
+
+    def resume(self, conn: int) -> None:
+        """Read again."""
+        self._stopped.discard(conn)
+        self._watch(conn)
+
+    def advance(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def end(self) -> None:
+        """Close every socket."""
+        for conn in list(self._sockets):
+            self._forget(conn)
+        self._selector.close()
+
+    def _wait(self, timeout: float) -> None:
+        """Handle what the sockets have, waiting at most ``timeout`` seconds for the first of it."""
+        if not self._selector.get_map():
+            return
+        for key, mask in self._selector.select(max(timeout, 0)):
+            conn = key.data
+            if mask & selectors.EVENT_WRITE:
+                self._flush(conn)
+            if mask & selectors.EVENT_READ:
+                self._read(conn)
+
+    def _read(self, conn: int) -> None:
+        try:
+            data = self._sockets[conn].recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._arrived.append((conn, data))
+            return
+        self._arrived.append((conn, None))
+        self._forget(conn)
+
+    def _flush(self, conn: int) -> None:
+        backlog = self._backlog[conn]
+        while backlog:
+            try:
+                sent = self._sockets[conn].send(backlog)
+            except BlockingIOError:
+                break
+            except OSError:
+                # The server has closed: the ending is reported by reading, after the bytes that came before it.
+                backlog.clear()
+                break
+            del backlog[:sent]
+        self._watch(conn)
+
+    def _watch(self, conn: int) -> None:
+        """Register for what is wanted now: a socket that wants nothing is not in the selector."""
+        made = self._sockets.get(conn)
+        if made is None:
+            return
+        wanted = 0 if conn in self._stopped else selectors.EVENT_READ
+        if self._backlog.get(conn):
+            wanted |= selectors.EVENT_WRITE
+        registered = self._selector.get_map().get(made)
+        if registered is None:
+            if wanted:
+                self._selector.register(made, wanted, conn)
+        elif not wanted:
+            self._selector.unregister(made)
+        elif registered.events != wanted:
+            self._selector.modify(made, wanted, conn)
+
+    def _forget(self, conn: int) -> None:
+        made = self._sockets.pop(conn)
+        self._backlog.pop(conn, None)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(made)
+        made.close()
+
+
+class SocketTarget:
+    """A server that somebody else runs."""
+
+    clock: Clock = "sleep"
+    immediate = False
+
+    def __init__(self, address: Address) -> None:
+        self._where = address
+        self.transport = "unix" if address.family == socket.AF_UNIX else "tcp"
+        self.address = address.shown
+
+    def session(self, options: tuple[str, ...] = ()) -> Session:
+        """A new session; options cannot be given to a server that is running already."""
+        if options:
+            raise UnsupportedError(f"needs the server options {shlex.join(options)}: use --spawn 'CMD -p {{port}} {{options}}'")
+        return SocketSession(self._where)
+
+    def death(self) -> str | None:
+        """Not known: the process is not ours."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to stop."""

@@ -1,0 +1,256 @@
+"""Draws the fragments of the documentation from the code: clauses, tables, profiles, formats and help texts.
+
+Run by `conf.py` before every build, or by hand: `python docs/generate.py FOLDER`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class NotWrittenYetError(Exception):
+    """The module that a fragment is drawn from does not exist yet."""
+
+
+def module(name: str) -> ModuleType:
+    """Import a module of the project."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise NotWrittenYetError(name) from error
+
+
+def attribute(name: str, of: str) -> Any:
+    """Something that a module of the project defines."""
+    try:
+        return getattr(module(of), name)
+    except AttributeError as error:
+        raise NotWrittenYetError(f"{of}.{name}") from error
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; a `|` or line break inside a cell is made harmless."""
+    cells = [list(header), ["---"] * len(header), *([cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells) + "\n"
+
+
+def cell(value: object) -> str:
+    """One cell's text."""
+    return linked(" ".join(str(value).replace("|", "\\|").split()))
+
+
+def code(value: object) -> str:
+    """Text in the type of code; nothing stays nothing."""
+    text = str(value)
+    return f"`{text}`" if text else ""
+
+
+def fields(record: Any) -> list[tuple[str, object, str]]:
+    """Name, default and docstring of each field of a NamedTuple whose docstrings stand below its fields."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(record)))
+    class_ = next(node for node in tree.body if isinstance(node, ast.ClassDef))
+    found = []
+    for node, following in zip(class_.body, [*class_.body[1:], ast.Pass()], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+            says = following.value if isinstance(following, ast.Expr) else None
+            text = says.value if isinstance(says, ast.Constant) and isinstance(says.value, str) else ""
+            found.append((name, record._field_defaults.get(name, ""), text))
+    return found
+
+
+def limits() -> str:
+    """Every limit with its default, unit and source."""
+    record = attribute("Limits", "mcspec.limits")
+    return table(["limit", "value", "unit and source"], ((code(n), f"{v:,}", t) for n, v, t in fields(record)))
+
+
+def clauses() -> str:
+    """The clauses in the order and under the sections of their documents, each with its id as anchor."""
+    known = attribute("load", "mcspec.clauses")()
+    levels = Counter(clause.level for clause in known.values())
+    counts = ", ".join(f"{number} {level}" for level, number in levels.items())
+    parts = [f"{len(known)} clauses: {counts}.\n"]
+    section = None
+    for clause in known.values():
+        if clause.section != section:
+            section = clause.section
+            parts.append(f"## {section}\n")
+        parts.append(f"({clause.id})=\n\n### `{clause.id}`\n\n**{clause.level}**: {linked(clause.text, known)}\n")
+        parts.append(f"*Source: {clause.source}*\n")
+    return "\n".join(parts)
+
+
+def linked(text: str, known: Container[str] = ()) -> str:
+    """Prose with every clause id in the type of code made a link, and a `<` outside code kept from being a tag."""
+    parts = re.split(r"(`[^`]*`)", text)
+    for at, part in enumerate(parts):
+        name = part.strip("`")
+        parts[at] = part.replace("<", "\\<") if at % 2 == 0 else f"[{part}](#{name})" if name in known else part
+    return "".join(parts)
+
+
+def profiles() -> str:
+    """What the traits decide; each profile with its traits and their evidence; the prose on `base`."""
+    described = fields(attribute("Traits", "mcspec.rules"))
+    parts = [
+        "## Traits\n",
+        "What each trait decides, and what `base` says.\n",
+        table(["trait", "base", "decides"], ((code(name), code(value), text) for name, value, text in described)),
+    ]
+    for name in attribute("names", "mcspec.profiles")():
+        profile = attribute("load", "mcspec.profiles")(name)
+        parts.append(f"## {name}\n\n{profile.title}.\n")
+        if profile.version:
+            parts.append(f"Chosen where `version` answers `{profile.version}`.\n")
+        for trait, note in profile.traits.items():
+            parts.append(f"### `{trait}` is `{note.value}` in {name}\n\n{linked(note.reason)}\n")
+            parts.append("\n".join(["```text", *map(transcript_line, note.evidence), "```", ""]))
+        if name == "base":
+            prose = Path(str(module("mcspec.profiles").__file__)).with_name("base.md")
+            parts.append(below(prose) if prose.exists() else "*`base.md` is not written yet.*\n")
+    return "\n".join(parts)
+
+
+def transcript_line(evidence: dict[str, Any]) -> str:
+    """One step of a trait's evidence, with its bytes as Python would show them."""
+    return "  ".join(f"{name} {value!r}" for name, value in evidence.items())
+
+
+def below(document: Path) -> str:
+    """A Markdown document without its title, its headings one level down."""
+    _, _, body = document.read_text(encoding="utf-8").partition("\n")
+    return "\n".join("#" + line if line.startswith("##") else line for line in body.splitlines()).strip() + "\n"
+
+
+def state_machine() -> str:
+    """The rows as a Mermaid diagram and as a table, and what the guards and actions named in them mean."""
+    known = attribute("load", "mcspec.clauses")()
+    rows = [
+        (state, event, row) for (state, event), all_ in attribute("TABLE", "mcspec.connection").items() for row in all_
+    ]
+    lines = [f"    {state.value} --> {row.to.value}: {step(event, row)}" for state, event, row in rows]
+    header = ["state", "event", "guard", "action", "next state", "clauses"]
+    body = (
+        (
+            code(state.value),
+            code(event.value),
+            code(row.guard.__name__),
+            code(row.action.__name__),
+            code(row.to.value),
+            " ".join(f"[{code(name)}](#{name})" if name in known else code(name) for name in row.clauses),
+        )
+        for state, event, row in rows
+    )
+    guards = {row.guard.__name__: inspect.getdoc(row.guard) for _, _, row in rows}
+    actions = {row.action.__name__: inspect.getdoc(row.action) for _, _, row in rows}
+    return "\n".join(
+        [
+            docstring(module("mcspec.connection")),
+            "## Rows\n",
+            table(header, body),
+            "## Guards\n",
+            table(["guard", "holds when"], ((code(name), text) for name, text in guards.items())),
+            "## Actions\n",
+            table(["action", "does"], ((code(name), text) for name, text in actions.items())),
+            "## Diagram\n",
+            "In Mermaid's notation; a row without a guard or an action shows only its event.\n",
+            "\n".join(["```text", "stateDiagram-v2", "    [*] --> listening", *lines, "    closed --> [*]", "```", ""]),
+        ]
+    )
+
+
+def step(event: Any, row: Any) -> str:
+    """What stands at an arrow of the diagram: `event [guard] / action`."""
+    guard = "" if row.guard.__name__ == "always" else f" [{row.guard.__name__}]"
+    action = "" if row.action.__name__ == "nothing" else f" / {row.action.__name__}"
+    return f"{event.value}{guard}{action}"
+
+
+def conversation_format() -> str:
+    """The docstring of the module that reads and writes the format."""
+    return docstring(module("mcconform.jsonform"))
+
+
+def event_log() -> str:
+    """The schema's events, and the schema."""
+    folder = Path(str(module("mcconform").__file__)).parent
+    file = folder / "schema/events.json"
+    if not file.exists():
+        raise NotWrittenYetError("mcconform/schema/events.json")
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    text = json.dumps(schema, indent=2, ensure_ascii=False)
+    return f"{docstring(module('mcconform.events'))}\n## Schema\n\n```json\n{text}\n```\n"
+
+
+def docstring(documented: ModuleType) -> str:
+    """A module's docstring without its title, as it stands in the source."""
+    _, _, body = (inspect.getdoc(documented) or "").partition("\n")
+    return f"```text\n{body.strip()}\n```\n"
+
+
+def command_line() -> str:
+    """The help text of every command."""
+    click = importlib.import_module("click")
+    group = next((v for v in vars(module("mcconform.cli")).values() if isinstance(v, click.Group)), None)
+    if group is None:
+        raise NotWrittenYetError("mcconform.cli")
+    return "\n".join(help_texts(click, group, ["mcspec"], None))
+
+
+def help_texts(click: ModuleType, command: Any, names: list[str], parent: Any) -> Iterable[str]:
+    """A command's help, then that of the commands below it, each under a heading."""
+    context = click.Context(command, info_name=names[-1], parent=parent, terminal_width=100, max_content_width=100)
+    yield f"## {' '.join(names)}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for name, below in sorted(command.commands.items()):
+            yield from help_texts(click, below, [*names, name], context)
+
+
+def server() -> str:
+    """What `mcserver -h` prints."""
+    done = subprocess.run([sys.executable, "-m", "mcserver", "-h"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NotWrittenYetError("mcserver -h")
+    return f"```text\n{done.stdout.rstrip()}\n```\n"
+
+
+FRAGMENTS: dict[str, Callable[[], str]] = {
+    "clauses": clauses,
+    "command-line": command_line,
+    "conversation-format": conversation_format,
+    "event-log": event_log,
+    "limits": limits,
+    "profiles": profiles,
+    "server": server,
+    "state-machine": state_machine,
+}
+
+
+def write(folder: Path) -> None:
+    """Write every fragment into the folder; one that has not changed keeps its time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in FRAGMENTS.items():
+        try:
+            text = draw()
+        except NotWrittenYetError as error:
+            text = f"*Drawn from `{error}`, which is not written yet.*\n"
+        file = folder / f"{name}.md"
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,339 @@
+"""The store: items by key in least-recently-used order, with memory accounting, lazy expiry and flush.
+
+Nothing here knows the wire except that an item keeps its value inside the block a ``get`` sends, so that a hit costs no
+formatting and no copy. Time is whole seconds and is set from outside (`Cache.now`).
+"""
+
+from collections import OrderedDict
+from enum import IntEnum
+
+from mcserver.numbers import U64, lenient_u64
+from mcserver.settings import ARITHMETIC_ITEM_MAX, FLAGS_SIZE, ITEM_OVERHEAD, RELATIVE_MAX, Settings
+from mcserver.stats import Stats
+
+#: An item's bytes as sent: never written to once the item is stored, so replies may refer to them.
+Block = bytes | bytearray
+
+# memcached's clock starts this many seconds before the process does; Unix times up to there lie in the past for good.
+_CLOCK_LEAD = 2
+_LINE_END = 2
+
+
+class StoreMode(IntEnum):
+    """The storage commands."""
+
+    SET = 0
+    ADD = 1
+    REPLACE = 2
+    APPEND = 3
+    PREPEND = 4
+    CAS = 5
+
+
+class Outcome(IntEnum):
+    """What an operation on the cache came to."""
+
+    STORED = 0
+    NOT_STORED = 1
+    EXISTS = 2
+    NOT_FOUND = 3
+    NON_NUMERIC = 4
+    NO_MEMORY = 5
+
+
+class Item:
+    """One stored value. `block` is ``VALUE key flags length CRLF value CRLF``; the value begins at `head`."""
+
+    __slots__ = ("block", "cas", "exptime", "flags", "head", "size", "time")
+
+    def __init__(self, block: Block, head: int, flags: int, exptime: int, size: int) -> None:
+        """Make an item that no cache holds yet; `exptime` is a second as `Cache.deadline` gives it."""
+        self.block = block
+        self.head = head
+        self.flags = flags
+        self.exptime = exptime
+        self.size = size
+        self.cas = 0
+        self.time = 0
+
+
+def item_size(key: bytes, flags: int, length: int) -> int:
+    """Bytes an item is accounted with, by memcached's layout; `length` is the value's."""
+    return ITEM_OVERHEAD + len(key) + 1 + (FLAGS_SIZE if flags else 0) + length + _LINE_END
+
+
+class Cache:
+    """All items of a server. Operations take live keys of at most 250 bytes and never raise."""
+
+    __slots__ = (
+        "_evict",
+        "_last_cas",
+        "_limit",
+        "_started",
+        "_swept",
+        "flush_at",
+        "item_size_max",
+        "items",
+        "now",
+        "reserved",
+        "stats",
+        "used",
+    )
+
+    def __init__(self, settings: Settings, stats: Stats, now: int) -> None:
+        """Start empty at second `now`."""
+        self.items: OrderedDict[bytes, Item] = OrderedDict()
+        self.stats = stats
+        #: The current second. Whoever feeds the cache keeps it up to date.
+        self.now = now
+        #: Bytes of stored items, and of values still arriving.
+        self.used = 0
+        self.reserved = 0
+        #: From this second on, items stored at or before it are gone; 0 for none.
+        self.flush_at = 0
+        self.item_size_max = settings.item_size_max
+        self._limit = settings.memory_limit
+        self._evict = settings.evict
+        self._started = now - _CLOCK_LEAD
+        self._last_cas = 1  # the first item gets 2, as in memcached
+        self._swept = 0
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def deadline(self, exptime: int) -> int:
+        """The second at which an item given `exptime` now is dead: 0 for never, -1 for already."""
+        if exptime == 0:
+            return 0
+        if exptime < 0:
+            return -1
+        if exptime <= RELATIVE_MAX:
+            return self.now + exptime
+        return exptime if exptime > self._started else -1
+
+    def dead(self, item: Item) -> bool:
+        """Whether `item` has expired or was flushed."""
+        exptime = item.exptime
+        if exptime and exptime <= self.now:
+            return True
+        return self.flushed(item)
+
+    def flushed(self, item: Item) -> bool:
+        """Whether a flush has taken effect on `item`."""
+        return self.flush_at != 0 and item.time <= self.flush_at <= self.now
+
+    def flush(self, delay: int) -> None:
+        """``flush_all``: at once for `delay` <= 0, else by the exptime rules; replaces a pending flush.
+
+        A flush in n seconds strikes at second now + n - 1 and takes every item stored up to the end of that second,
+        also one stored after the command. A Unix time before the start flushes nothing and cancels a pending flush.
+        """
+        self.stats.cmd_flush += 1
+        if self.flush_at and self.flush_at <= self.now:
+            self._sweep()  # what an earlier flush took must not come back when a new one replaces it
+        self.flush_at = 0
+        at = self.now
+        if delay > 0:
+            at = self.deadline(delay) - 1
+            if at < 0:
+                return
+        if delay > 0 and at >= self.now:
+            self.flush_at = at
+        if at <= self.now:
+            self.items.clear()
+            self.used = 0
+
+    # -- lookup -------------------------------------------------------------------------------------------------
+
+    def find(self, key: bytes) -> Item | None:
+        """The live item under `key`, without making it more recent; a dead one is dropped."""
+        item = self.items.get(key)
+        if item is not None and self.dead(item):
+            self.drop(key)
+            return None
+        return item
+
+    def fetch(self, key: bytes) -> Item | None:
+        """`find` for the get commands: counts the hit or miss and makes the item most recent."""
+        stats = self.stats
+        stats.cmd_get += 1
+        item = self.items.get(key)
+        if item is None:
+            stats.get_misses += 1
+            return None
+        if (item.exptime and item.exptime <= self.now) or (self.flush_at and self.flushed(item)):
+            stats.get_misses += 1
+            if self.flushed(item):
+                stats.get_flushed += 1
+            else:
+                stats.get_expired += 1
+            self.drop(key)
+            return None
+        stats.get_hits += 1
+        self.items.move_to_end(key)
+        return item
+
+    def touch(self, key: bytes, deadline: int) -> Item | None:
+        """Give a live item a new `deadline` and make it most recent; None when there is none."""
+        self.stats.cmd_touch += 1
+        item = self.find(key)
+        if item is None:
+            self.stats.touch_misses += 1
+            return None
+        self.stats.touch_hits += 1
+        item.exptime = deadline
+        self.items.move_to_end(key)
+        return item
+
+    def delete(self, key: bytes) -> bool:
+        """Drop a live item; False when there is none."""
+        if self.find(key) is None:
+            self.stats.delete_misses += 1
+            return False
+        self.stats.delete_hits += 1
+        self.drop(key)
+        return True
+
+    def drop(self, key: bytes) -> None:
+        """Forget whatever is under `key`, live or dead."""
+        item = self.items.pop(key, None)
+        if item is not None:
+            self.used -= item.size
+
+    # -- memory -------------------------------------------------------------------------------------------------
+
+    def make_room(self, size: int) -> bool:
+        """Whether `size` more bytes fit, after evicting the least recently used items where that is allowed."""
+        room = self._limit - self.reserved - size
+        if self.used <= room:
+            return True
+        if room < 0:
+            return False
+        if not self._evict:
+            if self._swept != self.now:
+                self._swept = self.now  # the sweep is linear in the cache: at most one a second
+                self._sweep()
+            return self.used <= room
+        items = self.items
+        while self.used > room:
+            _, item = items.popitem(last=False)
+            self.used -= item.size
+            if self.dead(item):
+                self.stats.reclaimed += 1
+            else:
+                self.stats.evictions += 1
+        return True
+
+    def reserve(self, size: int) -> bool:
+        """Hold `size` bytes for a value that is still arriving; False when they do not fit."""
+        if not self.make_room(size):
+            return False
+        self.reserved += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Give back what `reserve` held."""
+        self.reserved -= size
+
+    def _sweep(self) -> None:
+        for key in [key for key, item in self.items.items() if self.dead(item)]:
+            self.drop(key)
+            self.stats.reclaimed += 1
+
+    # -- storing ------------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, item: Item) -> None:
+        """Link `item` under `key` with a new cas unique, replacing what is there. Room must have been made."""
+        items = self.items
+        old = items.get(key)
+        items[key] = item
+        if old is None:
+            self.used += item.size
+        else:
+            self.used += item.size - old.size
+            items.move_to_end(key)
+        self._last_cas += 1
+        item.cas = self._last_cas
+        item.time = self.now
+        self.stats.total_items += 1
+
+    def store(self, mode: StoreMode, key: bytes, item: Item, unique: int) -> Outcome:
+        """Carry out a storage command whose value arrived whole; `unique` is that of a cas command."""
+        if mode is StoreMode.SET:
+            self.put(key, item)
+            return Outcome.STORED
+        old = self.find(key)
+        if old is None:
+            if mode is StoreMode.CAS:
+                self.stats.cas_misses += 1
+                return Outcome.NOT_FOUND
+            if mode is not StoreMode.ADD:
+                return Outcome.NOT_STORED
+        elif mode is StoreMode.ADD:
+            self.items.move_to_end(key)
+            return Outcome.NOT_STORED
+        elif mode is StoreMode.CAS:
+            if old.cas != unique:
+                self.stats.cas_badval += 1
+                return Outcome.EXISTS
+            self.stats.cas_hits += 1
+        elif mode is not StoreMode.REPLACE:
+            return self._join(mode, key, old, item)
+        self.put(key, item)
+        return Outcome.STORED
+
+    def _join(self, mode: StoreMode, key: bytes, old: Item, new: Item) -> Outcome:
+        first, second = (old, new) if mode is StoreMode.APPEND else (new, old)
+        length = len(old.block) - old.head + len(new.block) - new.head - 2 * _LINE_END
+        size = item_size(key, old.flags, length)
+        if size > self.item_size_max or not self.make_room(size):
+            return Outcome.NOT_STORED
+        block = b"".join(
+            (
+                b"VALUE %b %d %d\r\n" % (key, old.flags, length),
+                memoryview(first.block)[first.head : -_LINE_END],
+                memoryview(second.block)[second.head :],
+            )
+        )
+        head = len(block) - length - _LINE_END
+        self.put(key, Item(block, head, old.flags, old.exptime, size))
+        return Outcome.STORED
+
+    # -- arithmetic ---------------------------------------------------------------------------------------------
+
+    def arithmetic(self, key: bytes, delta: int, *, increment: bool) -> Outcome | bytes:
+        """``incr``/``decr``: the new number as text, or why not.
+
+        Adding wraps at 2^64, subtracting stops at 0. A shorter number keeps the stored length, padded with blanks.
+        """
+        stats = self.stats
+        item = self.find(key)
+        if item is None:
+            if increment:
+                stats.incr_misses += 1
+            else:
+                stats.decr_misses += 1
+            return Outcome.NOT_FOUND
+        value = lenient_u64(bytes(item.block[item.head :])) if item.size <= ARITHMETIC_ITEM_MAX else None
+        if value is None:
+            return Outcome.NON_NUMERIC
+        if increment:
+            value = (value + delta) % U64
+            stats.incr_hits += 1
+        else:
+            value = max(value - delta, 0)
+            stats.decr_hits += 1
+        text = b"%d" % value
+        length = len(item.block) - item.head - _LINE_END
+        if len(text) > length:
+            size = item.size + len(text) - length
+            if size > self.item_size_max or not self.make_room(size):
+                return Outcome.NO_MEMORY
+            block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)
+            self.put(key, Item(block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size))
+            return text
+        # A new block: replies that still wait to be sent refer to the old one.
+        item.block = bytes(item.block[: item.head]) + text.ljust(length) + b"\r\n"
+        self._last_cas += 1
+        item.cas = self._last_cas
+        self.items.move_to_end(key)
+        return text

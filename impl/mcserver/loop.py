@@ -1,0 +1,172 @@
+"""The asyncio side of a client: one protocol object per socket, back-pressure both ways, and an orderly end.
+
+Replies of one chunk of input leave in one write. A client that does not read fills its socket, then the transport's
+buffer, and is then neither read from nor served until it reads again. A long run of commands is served in steps,
+between which the others have their turn.
+"""
+
+import asyncio
+import sys
+
+from mcserver import replies
+from mcserver.connection import Connection
+from mcserver.engine import Engine
+from mcserver.retrieval import Buffer
+
+#: The transport may hold this many unsent bytes before the client is no longer served.
+WRITE_BUFFER_HIGH = 64 * 1024
+#: Batches of small replies up to this many bytes are joined, larger ones are written piece by piece.
+_JOIN_MAX = 64 * 1024
+#: After the server has ended a conversation it goes on discarding input for this many seconds at most: closing at once
+#: would make the system reset the connection, and a reset destroys replies the client has not read yet.
+LINGER_SECONDS = 1.0
+
+
+class Client(asyncio.Protocol):
+    """A client's socket, from accept to close."""
+
+    __slots__ = (
+        "_admitted",
+        "_clients",
+        "_connection",
+        "_ended",
+        "_ending",
+        "_engine",
+        "_loop",
+        "_timer",
+        "_transport",
+        "_unread",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clients: set["Client"]) -> None:
+        """Make the protocol of a socket that is about to be accepted; `clients` holds it while it is open."""
+        self._engine = engine
+        self._loop = loop
+        self._clients = clients
+        self._connection: Connection = engine.connection()
+        self._admitted = False
+        self._unread = False  # the transport asked us to stop writing
+        self._ended = False  # the client has sent its FIN
+        self._ending = False  # we have sent ours
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the client, or refuse it when ``-c`` clients are there."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type; uvloop gives no other
+        self._transport = transport
+        self._clients.add(self)
+        self._admitted = self._engine.admit()
+        if not self._admitted:
+            self._connection.abort()
+            transport.write(replies.TOO_MANY_CONNECTIONS)
+            self._end()
+            return
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        if self._engine.verbosity > 1:
+            name = transport.get_extra_info("peername") or "unix"
+            self._connection.on_command = lambda line: print(f"<{name} {line!r}", file=sys.stderr)
+
+    def data_received(self, data: bytes) -> None:
+        """Serve a chunk of input."""
+        connection = self._connection
+        out = connection.feed(data)
+        if out:
+            self._send(out)
+        if connection.more:
+            self._transport.pause_reading()
+            if not self._unread:
+                self._loop.call_soon(self._go_on)
+        elif connection.closed:
+            self._end()
+
+    def eof_received(self) -> bool:
+        """Take the client's FIN: answer what is complete, then close."""
+        self._ended = True
+        self._connection.eof()
+        if not self._connection.more:
+            self._transport.close()
+        return True  # the transport is closed by us, once everything owed is written
+
+    def pause_writing(self) -> None:
+        """Stop serving a client that does not read."""
+        self._unread = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Serve a client again that has read."""
+        self._unread = False
+        if self._connection.more:
+            self._go_on()
+        else:
+            self._read_on()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the client."""
+        self._connection.abort()
+        self._clients.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._admitted:
+            self._admitted = False
+            self._engine.dismiss()
+
+    # -- the rest -----------------------------------------------------------------------------------------------
+
+    def _send(self, out: list[Buffer]) -> None:
+        stats = self._engine.stats
+        if len(out) == 1:
+            stats.bytes_written += len(out[0])
+            self._transport.write(out[0])
+            return
+        size = sum(map(len, out))
+        stats.bytes_written += size
+        if size <= _JOIN_MAX:
+            self._transport.write(b"".join(out))
+        else:
+            self._transport.writelines(out)
+
+    def _go_on(self) -> None:
+        """Take the next step of a run that was interrupted."""
+        connection = self._connection
+        if self._unread or self._transport.is_closing():
+            return
+        out = connection.resume()
+        if out:
+            self._send(out)
+        if connection.more:
+            if not self._unread:
+                self._loop.call_soon(self._go_on)
+        elif connection.closed:
+            self._end()
+        elif not self._unread:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._ended and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _end(self) -> None:
+        """End the conversation from our side: send what is owed, then FIN, then wait for the client to close."""
+        if self._ending:
+            return
+        self._ending = True
+        transport = self._transport
+        if self._ended:
+            transport.close()
+            return
+        if transport.is_closing():
+            return
+        transport.write_eof()
+        if not self._unread:
+            self._read_on()
+        self._timer = self._loop.call_later(LINGER_SECONDS, transport.close)
+
+    def close(self) -> None:
+        """Close for shutdown; replies already written are still sent."""
+        self._connection.abort()
+        self._transport.close()

@@ -1,0 +1,203 @@
+"""memcached's command line, read strictly: every option that is accepted does something."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mcserver.settings import KIB, MIB, Settings
+
+#: ``-I`` takes from 1 KiB to 1024 MiB.
+ITEM_SIZE_RANGE = (KIB, 1024 * MIB)
+_PORT_MAX = 65535
+_ANSWERS = ("h", "V")
+
+HELP = """\
+usage: mcserver [options]
+-p, --port=<num>           TCP port to listen on (default: 11211, 0: off, -1: any free port)
+-U, --udp-port=<num>       UDP port; only 0 (off)
+-s, --unix-socket=<file>   Unix socket to listen on (switches TCP off)
+-l, --listen=<addr>        address to listen on, <host>[:<port>], several separated by commas (default: all)
+-m, --memory-limit=<num>   item memory in megabytes (default: 64)
+-M, --disable-evictions    answer an error when memory is full instead of evicting
+-c, --conn-limit=<num>     max simultaneous connections (default: 1024)
+-t, --threads=<num>        number of threads; only 1
+-I, --max-item-size=<num>  largest item, in bytes or with k or m (default: 1m, min: 1k, max: 1024m)
+-F, --disable-flush-all    disable the flush_all command
+-v, --verbose              report listeners and trouble on stderr; -vv: also every command line
+-V, --version              print the version and exit
+-h, --help                 print this help and exit
+"""
+
+
+class OptionError(Exception):
+    """A command line that cannot be carried out; the message is one line that names the culprit and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A command line: what to do (``run``, ``help`` or ``version``) and with which settings."""
+
+    action: str
+    settings: Settings
+
+
+# Short name, long name, whether a value follows.
+_OPTIONS = (
+    ("p", "port", True),
+    ("U", "udp-port", True),
+    ("s", "unix-socket", True),
+    ("l", "listen", True),
+    ("m", "memory-limit", True),
+    ("M", "disable-evictions", False),
+    ("c", "conn-limit", True),
+    ("t", "threads", True),
+    ("I", "max-item-size", True),
+    ("F", "disable-flush-all", False),
+    ("v", "verbose", False),
+    ("V", "version", False),
+    ("h", "help", False),
+)
+_TAKES_VALUE = {short: takes for short, _, takes in _OPTIONS}
+_SHORT_OF = {long: short for short, long, _ in _OPTIONS}
+
+
+def _words(arguments: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Split `arguments` into (short name, name as typed, value), as getopt_long does."""
+    found: list[tuple[str, str, str]] = []
+    queue = list(arguments)
+    while queue:
+        word = queue.pop(0)
+        if word.startswith("--"):
+            name, given, value = word[2:].partition("=")
+            short = _SHORT_OF.get(name, "")
+            if not short:
+                message = f"unknown option '{word}': type mcserver --help for the list"
+                raise OptionError(message)
+            if _TAKES_VALUE[short] and not given:
+                value = _next_value(queue, f"--{name}")
+            elif given and not _TAKES_VALUE[short]:
+                message = f"option '--{name}' takes no value: type --{name} alone"
+                raise OptionError(message)
+            found.append((short, f"--{name}", value))
+        elif word.startswith("-") and word != "-":
+            _short_words(word, queue, found)
+        else:
+            message = f"unexpected argument '{word}': every option begins with '-', type mcserver --help for the list"
+            raise OptionError(message)
+    return found
+
+
+def _short_words(word: str, queue: list[str], found: list[tuple[str, str, str]]) -> None:
+    at = 1
+    while at < len(word):
+        short = word[at]
+        at += 1
+        if short not in _TAKES_VALUE:
+            message = f"unknown option '-{short}': type mcserver --help for the list"
+            raise OptionError(message)
+        if _TAKES_VALUE[short]:
+            found.append((short, f"-{short}", word[at:] or _next_value(queue, f"-{short}")))
+            return
+        found.append((short, f"-{short}", ""))
+
+
+def _next_value(queue: list[str], name: str) -> str:
+    if not queue:
+        message = f"option '{name}' needs a value: type {name} <value>"
+        raise OptionError(message)
+    return queue.pop(0)
+
+
+def _number(name: str, value: str, low: int, high: int, meaning: str) -> int:
+    digits = value.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) <= len(str(high)) and low <= int(value) <= high:
+        return int(value)
+    message = f"bad value '{value}' for {name}: type {meaning}"
+    raise OptionError(message)
+
+
+def _item_size(name: str, value: str) -> int:
+    unit = {"k": KIB, "m": MIB}.get(value[-1:].lower(), 1)
+    digits = value if unit == 1 else value[:-1]
+    low, high = ITEM_SIZE_RANGE
+    if digits.isascii() and digits.isdigit() and len(digits) <= len(str(high)) and low <= int(digits) * unit <= high:
+        return int(digits) * unit
+    message = f"bad value '{value}' for {name}: type a size from 1k to 1024m, as in {name} 2m"
+    raise OptionError(message)
+
+
+def _address(name: str, text: str) -> tuple[str, int | None]:
+    """``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare v6 address; the host ``*`` means all."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, closed, port = text[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            message = f"bad address '{text}' for {name}: type [host]:port"
+            raise OptionError(message)
+        port = port[1:]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    if not host:
+        message = f"empty address in the value of {name}: type a host, as in {name} 127.0.0.1"
+        raise OptionError(message)
+    if not port:
+        return host, None
+    return host, _number(name, port, 0, _PORT_MAX, f"a port from 0 to {_PORT_MAX} after the host")
+
+
+def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:  # noqa: C901, PLR0911, PLR0912
+    match short:
+        case "p":
+            meaning = f"a port from 0 (off) to {_PORT_MAX}, or -1 for any free one"
+            return replace(settings, port=_number(name, value, -1, _PORT_MAX, meaning))
+        case "s":
+            if not value:
+                message = f"empty path for {name}: type {name} /path/of/socket"
+                raise OptionError(message)
+            return replace(settings, unix_socket=value)
+        case "l":
+            addresses = tuple(_address(name, part) for part in value.split(","))
+            return replace(settings, listen=settings.listen + addresses)
+        case "m":
+            megabytes = _number(name, value, 1, 2**43, "a number of megabytes, 1 or more")
+            return replace(settings, memory_limit=megabytes * MIB)
+        case "M":
+            return replace(settings, evict=False)
+        case "c":
+            most = _number(name, value, 1, 10**6, "a number of connections from 1 to 1000000")
+            return replace(settings, max_connections=most)
+        case "I":
+            return replace(settings, item_size_max=_item_size(name, value))
+        case "F":
+            return replace(settings, flush_allowed=False)
+        case "v":
+            return replace(settings, verbosity=min(settings.verbosity + 1, 2))
+        case "t":
+            _number(name, value, 1, 1, f"{name} 1, this server has one thread")
+        case "U":
+            _number(name, value, 0, 0, f"{name} 0, this server has no UDP")
+        case _:  # h and V, which are answered before
+            pass
+    return settings
+
+
+def parse(arguments: Sequence[str]) -> Parsed:
+    """Read a command line without the program's name. Raises OptionError."""
+    settings = Settings()
+    words = _words(arguments)
+    for short, name, value in words:
+        if short in _ANSWERS:
+            return Parsed("help" if short == "h" else "version", settings)
+        settings = _apply(settings, short, name, value)
+    if settings.item_size_max * 2 > settings.memory_limit:
+        message = (
+            f"-I ({settings.item_size_max} bytes) is more than half of -m ({settings.memory_limit // MIB} megabytes): "
+            f"type -m {-(-settings.item_size_max * 2 // MIB)} or a smaller -I"
+        )
+        raise OptionError(message)
+    if settings.port == 0 and settings.unix_socket is None and not any(port for _, port in settings.listen):
+        message = "-p 0 leaves nothing to listen on: type -s <file>, or a port"
+        raise OptionError(message)
+    if settings.unix_socket is not None and settings.listen:
+        message = "-s switches TCP off and cannot go with -l: type one of the two"
+        raise OptionError(message)
+    return Parsed("run", settings)

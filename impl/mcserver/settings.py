@@ -1,0 +1,48 @@
+"""The options of one server, as one immutable record."""
+
+from dataclasses import dataclass
+
+#: Bytes in a kibibyte and a mebibyte, the units of ``-I`` and ``-m``.
+KIB = 1024
+MIB = 1024 * 1024
+
+#: Every item costs this many bytes beside key, flags and value: a 48-byte header and an 8-byte cas unique.
+ITEM_OVERHEAD = 56
+#: Stored client flags cost this many bytes, unless they are 0.
+FLAGS_SIZE = 4
+#: Longest key in bytes.
+KEY_MAX = 250
+#: A line other than a retrieval holds at most this many bytes, its line feed included.
+LINE_MAX = 2048
+#: A get, gets, gat or gats line holds at most this many bytes, its line feed included.
+RETRIEVAL_LINE_MAX = MIB
+#: Largest value length a storage command may announce, in bytes; more is a format error.
+VALUE_LENGTH_MAX = 2**31 - 3
+#: Exptimes up to this many seconds count from now, greater ones are Unix times.
+RELATIVE_MAX = 60 * 60 * 24 * 30
+#: Items above this many bytes are kept in pieces by memcached, which therefore never does arithmetic on them.
+ARITHMETIC_ITEM_MAX = 512 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the command line can say. The defaults are memcached's."""
+
+    #: TCP port; 0 switches TCP off, -1 takes a free one.
+    port: int = 11211
+    #: Addresses to listen on, each ``(host, port or None)``; empty means all interfaces.
+    listen: tuple[tuple[str, int | None], ...] = ()
+    #: Path of a Unix socket, which replaces TCP; None for TCP.
+    unix_socket: str | None = None
+    #: Bytes of items held before the least recently used ones go (``-m``).
+    memory_limit: int = 64 * MIB
+    #: Evict when memory is full; False (``-M``) answers an error instead.
+    evict: bool = True
+    #: Simultaneous connections (``-c``).
+    max_connections: int = 1024
+    #: Largest item in bytes, header, key and line end included (``-I``).
+    item_size_max: int = MIB
+    #: False (``-F``) refuses ``flush_all``.
+    flush_allowed: bool = True
+    #: Number of ``-v``: 1 reports listeners and trouble, 2 also every command line.
+    verbosity: int = 0

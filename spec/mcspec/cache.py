@@ -1,0 +1,392 @@
+"""The cache: items, and one pure transition for each abstract operation.
+
+Theory of operation
+-------------------
+A `Cache` is an immutable value. An operation takes it, the moment `now` and the `Rules`, and returns *every* result
+that is allowed, each with the clauses that allow it. Most operations have one. Where a server may choose, or where we
+cannot know, the result is a small set, and the choice is put off until something depends on it:
+
+- a **cas unique** is a symbol, numbered in the order of the stores. It becomes a number when one is seen (`bind`);
+  `cas` with a number that no known rule excludes is allowed both to match and to fail, and either answer is remembered.
+- a **moment** is a `Span`; a deadline that lies inside it allows both the hit and the miss.
+- a counter that became shorter keeps its alternative, blank-padded text in `padded` until someone reads it.
+- `may_vanish` marks items that a server is permitted to lose.
+
+An item is looked at through `find` only, so that expiry, flush and eviction are each written once.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+from mcspec import arith, scan
+from mcspec.arith import ALIVE, DEAD, NEVER, PAST, RELATIVE, Span
+from mcspec.frozen import FrozenMap
+from mcspec.rules import Rules
+
+Now = Span
+"""The moment of an event, in seconds of the server's clock: exact when lo == hi."""
+
+GONE = Span(-inf, -inf)
+
+STORED, NOT_STORED, EXISTS, NOT_FOUND = "STORED", "NOT_STORED", "EXISTS", "NOT_FOUND"
+FOUND, DELETED, TOUCHED, COUNTED, NON_NUMERIC = "FOUND", "DELETED", "TOUCHED", "COUNTED", "NON_NUMERIC"
+TOO_LARGE, NO_MEMORY, UNSPECIFIED = "TOO_LARGE", "NO_MEMORY", "UNSPECIFIED"
+
+
+class Item(NamedTuple):
+    """One stored item. `dies` and `stored` are in ticks; `cas` is a symbol, not a number."""
+
+    value: bytes
+    flags: int
+    dies: Span | None
+    cas: int
+    stored: Span
+    expiry_clause: str = ""
+    padded: bytes | None = None
+    may_vanish: bool = False
+
+
+class Cache(NamedTuple):
+    """All items, and what is known of cas uniques and of a flush that is due.
+
+    `clean` is None for a server that was empty when we met it. Where it had been used and then flushed, `clean` are the
+    keys looked at since, and `uncovered` says that a delayed flush may have brought the others back.
+    """
+
+    items: FrozenMap[bytes, Item] = FrozenMap()
+    hidden: FrozenMap[bytes, Item] = FrozenMap()
+    next_cas: int = 1
+    known: FrozenMap[int, int] = FrozenMap()
+    apart: frozenset[tuple[int, int]] = frozenset()
+    flush: Span | None = None
+    allocated: int = 0
+    clean: frozenset[bytes] | None = None
+    uncovered: bool = False
+
+
+class Result(NamedTuple):
+    """One allowed result: the cache after it, a status word, what was found or counted, and the clauses."""
+
+    cache: Cache
+    status: str
+    item: Item | None
+    number: int
+    clauses: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """One allowed result of looking a key up."""
+
+    cache: Cache
+    item: Item | None
+    clauses: tuple[str, ...]
+
+
+# ---------------------------------------------------------------------------------------------------- looking
+
+
+def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
+    """Every allowed state of `key`: the live item (its value settled), or nothing; dead items are taken out."""
+    item = cache.items.find(key)
+    if item is None:
+        return (Found(cache._replace(hidden=cache.hidden.drop(key)), None, ()),)
+    gone = Found(cache._replace(items=cache.items.drop(key)), None, ())
+    life, clauses = _life(cache, item, now)
+    if life == DEAD:
+        return (gone._replace(clauses=clauses),)
+    found = _settle(cache, key, item, clauses)
+    if life != ALIVE:
+        found = (*found, gone._replace(clauses=clauses))
+    elif item.may_vanish:
+        found = (*found, gone._replace(clauses=("text.flush.gone-for-good",)))
+    elif _pressed(cache, rules):
+        found = (*found, gone._replace(clauses=("text.memory.evicts",)))
+    return found
+
+
+def _life(cache: Cache, item: Item, now: Now) -> tuple[int, tuple[str, ...]]:
+    if item.dies is not None:
+        life = arith.reached(now, item.dies)
+        if life != ALIVE:
+            return life, (item.expiry_clause,)
+    if cache.flush is not None:
+        due = arith.reached(now, cache.flush)
+        if due != ALIVE and item.stored.lo <= cache.flush.hi:
+            sure = due == DEAD and item.stored.hi <= cache.flush.lo
+            return (DEAD if sure else arith.UNSURE), ("text.flush.delayed",)
+    return ALIVE, (item.expiry_clause,) if item.expiry_clause else ()
+
+
+def _settle(cache: Cache, key: bytes, item: Item, clauses: tuple[str, ...]) -> tuple[Found, ...]:
+    if item.padded is None:
+        return (Found(cache, item, clauses),)
+    forms = []
+    for value in (item.padded, item.value):
+        settled = item._replace(value=value, padded=None)
+        forms.append(Found(put(cache, key, settled), settled, (*clauses, "text.delta.shorter")))
+    return tuple(forms)
+
+
+def _pressed(cache: Cache, rules: Rules) -> bool:
+    """Whether so much was ever stored that a server with this memory may have evicted something."""
+    return rules.evictions and cache.allocated * 4 > rules.limits.memory
+
+
+def put(cache: Cache, key: bytes, item: Item) -> Cache:
+    """The cache with `item` under `key`."""
+    return cache._replace(items=cache.items.put(key, item), hidden=cache.hidden.drop(key))
+
+
+# ---------------------------------------------------------------------------------------------------- cas uniques
+
+
+def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
+    """The cache in which cas symbol `symbol` is known to be `number`; None if a clause forbids that."""
+    known = cache.known.find(symbol)
+    if known is not None:
+        return cache if known == number else None
+    if number < 1 or number >= 2**64 or (symbol, number) in cache.apart:
+        return None
+    for other, seen in cache.known.items():
+        if seen == number or (other < symbol) != (seen < number):
+            return None
+    return cache._replace(known=cache.known.put(symbol, number))
+
+
+def _compare(cache: Cache, item: Item, number: int) -> tuple[tuple[bool, Cache], ...]:
+    """Whether the item's cas unique is `number`: one answer if it is known, both if it is not."""
+    known = cache.known.find(item.cas)
+    if known is not None:
+        return ((known == number, cache),)
+    bound = bind(cache, item.cas, number)
+    if bound is None:
+        return ((False, cache),)
+    return (True, bound), (False, cache._replace(apart=cache.apart | {(item.cas, number)}))
+
+
+# ---------------------------------------------------------------------------------------------------- expiry
+
+
+def deadline(exptime: int, now: Now, rules: Rules) -> tuple[Span | None, str]:
+    """When an item with this exptime (signed 32 bits) is dead, and the clause that says so."""
+    kind = arith.expiry_class(exptime, rules.limits.relative)
+    if kind == NEVER:
+        return None, "text.exptime.zero"
+    if kind == PAST:
+        return GONE, "text.exptime.negative"
+    if kind == RELATIVE:
+        clause = "text.exptime.thirty-days" if exptime == rules.limits.relative else "text.exptime.relative"
+        return Span(now.lo + exptime, now.hi + exptime), clause
+    # A server counts whole seconds since its own start: on a clock that we do not hold the phase is unknown.
+    slack = 0 if now.lo == now.hi else 2
+    clause = "text.exptime.absolute-past" if exptime + slack <= now.lo else "text.exptime.absolute"
+    return Span(exptime - slack, exptime + slack), clause
+
+
+def fits(key: bytes, flags: int, length: int, rules: Rules) -> bool:
+    """Whether an item with a value of `length` bytes is within the item size limit."""
+    return _size(key, flags, length, rules) <= rules.limits.item
+
+
+def _size(key: bytes, flags: int, length: int, rules: Rules) -> int:
+    limits = rules.limits
+    flags_size = limits.item_flags if flags else 0
+    return arith.item_size(len(key), flags_size, length, limits.item_header + limits.item_cas)
+
+
+# ---------------------------------------------------------------------------------------------------- storing
+
+
+def oversize(cache: Cache, mode: str, key: bytes) -> Cache:
+    """The cache after a value was refused for its size or for want of memory: only `set` loses the old item."""
+    return cache._replace(items=cache.items.drop(key), hidden=cache.hidden.drop(key)) if mode == "set" else cache
+
+
+class Entry(NamedTuple):
+    """What a store command asks for. `unique` is the cas unique given, None for other modes than cas."""
+
+    mode: str
+    key: bytes
+    flags: int
+    exptime: int
+    value: bytes
+    unique: int | None = None
+
+
+_ON_HIT = {"set": "text.set.replaces", "replace": "text.replace.stored"}
+_ON_MISS = {"set": "text.set.stored", "add": "text.add.stored"}
+_REFUSED_MISS = {
+    "replace": (NOT_STORED, "text.replace.missing"),
+    "append": (NOT_STORED, "text.append.missing"),
+    "prepend": (NOT_STORED, "text.prepend.missing"),
+    "cas": (NOT_FOUND, "text.cas.missing"),
+}
+
+
+def store(cache: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
+    """set, add, replace, append, prepend and cas, once their whole value has arrived and was well formed."""
+    results: list[Result] = []
+    for found in find(cache, entry.key, now, rules):
+        for result in _store(found, entry, now, rules):
+            results.append(result._replace(clauses=found.clauses + result.clauses))
+    return tuple(results)
+
+
+def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
+    cache, old, mode = found.cache, found.item, entry.mode
+    if old is None:
+        if mode in _REFUSED_MISS:
+            status, clause = _REFUSED_MISS[mode]
+            return (Result(cache, status, None, 0, (clause,)),)
+        return _write(cache, entry, None, _ON_MISS[mode], now, rules)
+    if mode == "add":
+        return (Result(cache, NOT_STORED, old, 0, ("text.add.exists",)),)
+    if mode in _ON_HIT:
+        return _write(cache, entry, None, _ON_HIT[mode], now, rules)
+    if mode in ("append", "prepend"):
+        return _join(cache, old, entry, now, rules)
+    if not entry.unique:
+        return (Result(cache, EXISTS, old, 0, ("text.cas.zero",)),)
+    results: list[Result] = []
+    for same, after in _compare(cache, old, entry.unique):
+        if same:
+            results += _write(after, entry, None, "text.cas.stored", now, rules)
+        else:
+            results.append(Result(after, EXISTS, old, 0, ("text.cas.exists",)))
+    return tuple(results)
+
+
+def _join(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
+    value = old.value + entry.value if entry.mode == "append" else entry.value + old.value
+    if not fits(entry.key, old.flags, len(value), rules):
+        return (Result(cache, NOT_STORED, old, 0, (f"text.{entry.mode}.too-large",)),)
+    joined = entry._replace(value=value)
+    results = _write(cache, joined, old, f"text.{entry.mode}.joined", now, rules)
+    return tuple(r._replace(clauses=(*r.clauses, f"text.{entry.mode}.keeps")) for r in results)
+
+
+def _write(
+    cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules
+) -> tuple[Result, ...]:
+    """Link a new item; `keep` lends its flags and deadline."""
+    dies, expiry = deadline(entry.exptime, now, rules) if keep is None else (keep.dies, keep.expiry_clause)
+    flags = entry.flags if keep is None else keep.flags
+    size = _size(entry.key, flags, len(entry.value), rules)
+    item = Item(entry.value, flags, dies, cache.next_cas, now, expiry if expiry != "text.exptime.zero" else "")
+    after = put(cache, entry.key, item)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + size)
+    stored = Result(after, STORED, item, 0, (clause,))
+    if not rules.evictions and after.allocated > rules.limits.memory // 4:
+        lost = oversize(cache, entry.mode, entry.key)
+        return stored, Result(lost, NO_MEMORY, None, 0, ("text.memory.full",))
+    return (stored,)
+
+
+# ---------------------------------------------------------------------------------------------------- the rest
+
+
+def get(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ...]:
+    """Look a key up for a reply."""
+    return tuple(
+        Result(f.cache, FOUND if f.item else NOT_FOUND, f.item, 0, f.clauses) for f in find(cache, key, now, rules)
+    )
+
+
+def touch(cache: Cache, key: bytes, exptime: int, now: Now, rules: Rules) -> tuple[Result, ...]:
+    """Give a live item a new deadline; cas unique, flags and value stay."""
+    results = []
+    for found in find(cache, key, now, rules):
+        if found.item is None:
+            results.append(Result(found.cache, NOT_FOUND, None, 0, found.clauses))
+            continue
+        dies, expiry = deadline(exptime, now, rules)
+        item = found.item._replace(dies=dies, expiry_clause=expiry if expiry != "text.exptime.zero" else "")
+        results.append(Result(put(found.cache, key, item), FOUND, item, 0, (*found.clauses, "text.touch.extends")))
+    return tuple(results)
+
+
+def delete(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ...]:
+    """Take an item out."""
+    results = []
+    for found in find(cache, key, now, rules):
+        if found.item is None:
+            results.append(Result(found.cache, NOT_FOUND, None, 0, (*found.clauses, "text.delete.missing")))
+        else:
+            after = found.cache._replace(items=found.cache.items.drop(key))
+            results.append(Result(after, DELETED, found.item, 0, (*found.clauses, "text.delete.deleted")))
+    return tuple(results)
+
+
+def count(cache: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
+    """incr (up) and decr on the decimal number that an item holds."""
+    results: list[Result] = []
+    for found in find(cache, key, now, rules):
+        for result in _count(found, key, delta, rules, up=up):
+            results.append(result._replace(clauses=found.clauses + result.clauses))
+    return tuple(results)
+
+
+def _count(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> tuple[Result, ...]:
+    cache, item = found.cache, found.item
+    if item is None:
+        return (Result(cache, NOT_FOUND, None, 0, ("text.delta.missing",)),)
+    if scan.blank(item.value):
+        return (Result(cache, UNSPECIFIED, item, 0, ("text.delta.blank-value",)),)
+    refused = Result(cache, NON_NUMERIC, item, 0, ("text.delta.non-numeric",))
+    chunked = _size(key, item.flags, len(item.value), rules) > rules.limits.chunked
+    held = None if chunked else scan.counter(item.value)
+    if held is None:
+        return (refused,)
+    if up:
+        number = arith.incremented(held, delta, rules.limits.counter)
+        clause = "text.incr.wraps" if number < held else "text.incr.adds"
+    else:
+        number = arith.decremented(held, delta)
+        clause = "text.decr.floor" if delta > held else "text.decr.subtracts"
+    clauses: tuple[str, ...] = (clause, "text.delta.keeps")
+    if item.value != b"%d" % held:
+        clauses = (*clauses, "text.delta.stored-form")
+    results = (_counted(cache, key, item, number, clauses, rules),)
+    overread = rules.traits.counter_overread == "may" and held >= rules.limits.counter // 2
+    return (*results, refused) if overread else results
+
+
+def _counted(cache: Cache, key: bytes, item: Item, number: int, clauses: tuple[str, ...], rules: Rules) -> Result:
+    text = b"%d" % number
+    after = item._replace(value=text, cas=cache.next_cas)
+    size = 0
+    if len(text) < len(item.value):
+        # Servers overwrite in place where they can, and blank what is left over: both texts are allowed.
+        after = after._replace(padded=text.ljust(len(item.value)))
+    elif len(text) > len(item.value):
+        size = _size(key, item.flags, len(text), rules)
+        clauses = (*clauses, "text.delta.longer")
+    grown = put(cache, key, after)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + size)
+    return Result(grown, COUNTED, after, number, clauses)
+
+
+def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> Cache:
+    """flush_all: all items go now, or all stored until the second before `delay` is over."""
+    if delay <= 0:
+        hidden = cache.hidden
+        if rules.traits.flush_returns == "may":
+            for key, item in cache.items.items():
+                hidden = hidden.put(key, item._replace(may_vanish=True))
+        return cache._replace(items=FrozenMap(), hidden=hidden, flush=None)
+    due, _ = deadline(delay, now, rules)
+    assert due is not None  # a positive delay has a deadline
+    items = cache.items
+    for key, item in cache.hidden.items():
+        items = items.put(key, item)
+    uncovered = cache.clean is not None and rules.traits.flush_returns == "may"
+    return cache._replace(items=items, hidden=FrozenMap(), flush=Span(due.lo - 1, due.hi - 1), uncovered=uncovered)
+
+
+def met(cache: Cache, keys: tuple[bytes, ...]) -> Cache | None:
+    """The cache after these keys were looked at; None if one of them may hold what someone stored before we came."""
+    if cache.clean is None:
+        return cache
+    if cache.uncovered and any(key not in cache.clean and key not in cache.items for key in keys):
+        return None
+    return cache._replace(clean=cache.clean.union(keys))

@@ -1,0 +1,67 @@
+"""Every number of the protocol: its name, its unit and where it comes from.
+
+All limits are fields of one record, so that a model can shrink them (a counter that wraps at 4, a key of at most
+2 bytes) and a mutant can move one of them by one, without a second copy of any rule.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """The numbers that the rules read. Source "written" is memcached's protocol text, "measured" a live server."""
+
+    key: int = 250
+    """Bytes: the longest key. Written."""
+
+    line: int = 2048
+    """Bytes, LF included: the longest command line that does not begin with a retrieval word. Measured."""
+
+    retrieval_line: int = 1024 * 1024
+    """Bytes, LF included: the longest line of get, gets, gat or gats. Chosen; real servers grow until memory ends."""
+
+    read_buffer: int = 16384
+    """Bytes: where a memcached that limits lines per read, not per line, can see no further. Measured."""
+
+    short_line: int = 4
+    """Bytes, terminator included: a line of fewer is refused before it is read as a command. Measured (1.6.40)."""
+
+    item: int = 1024 * 1024
+    """Bytes: the largest item, header and key included (the option -I). Measured."""
+
+    item_header: int = 48
+    """Bytes that an item costs beside cas unique, key, flags and value. Measured."""
+
+    item_cas: int = 8
+    """Bytes that the cas unique costs an item. Measured."""
+
+    item_flags: int = 4
+    """Bytes that client flags cost an item, if they are not 0. Measured."""
+
+    chunked: int = 512 * 1024
+    """Bytes: items above this are stored in pieces, which no arithmetic command reads. Measured."""
+
+    counter: int = 2**64
+    """incr and decr work modulo this. Written."""
+
+    flags: int = 2**32
+    """Client flags are kept modulo this. Written (32 bits), the truncation measured."""
+
+    relative: int = 60 * 60 * 24 * 30
+    """Seconds: an exptime above this is an absolute unix time. Written."""
+
+    length_digits: int = 11
+    """Characters: the longest number of 32 bits in strict syntax, leading zeros included. Measured (1.6.40)."""
+
+    counter_digits: int = 22
+    """Characters: the longest number of 64 bits in strict syntax, leading zeros included. Measured (1.6.45)."""
+
+    value_length: int = 2**31 - 3
+    """Bytes: the largest length that a header may announce. Measured."""
+
+    memory: int = 64 * 1024 * 1024
+    """Bytes of items (the option -m); far below it nothing may be evicted. Written in the manual page."""
+
+    connections: int = 1024
+    """Connections at once (the option -c). Written in the manual page."""

@@ -1,0 +1,135 @@
+"""What a server may send: replies as sequences of pieces, matched against bytes as they arrive.
+
+A piece is literal bytes, the number of a cas symbol, or one of the few texts that the protocol leaves to the server
+(the version, the statistics). Matching never guesses: it says how many bytes a reply took, that it needs more, or that
+these bytes cannot be that reply.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+from mcspec import cache as cache_module
+from mcspec.cache import Cache
+
+
+class Unique(NamedTuple):
+    """The decimal number of the cas symbol `symbol`."""
+
+    symbol: int
+
+
+class Text(NamedTuple):
+    """A text of the server's choice: complete lines, each matching `line`, ended by one that matches `last`."""
+
+    name: str
+    line: bytes
+    last: bytes
+
+
+Piece = bytes | Unique | Text
+
+VERSION = Text("VERSION and the server's version", rb"", rb"VERSION [!-~][ -~]*")
+STATISTICS = Text("STAT lines and END", rb"STAT [^ \r\n]+ [^\r\n]*", rb"END")
+
+
+class Owed(NamedTuple):
+    """What one request owes: the pieces of its reply (none if it is silent), and the clauses that say so.
+
+    `drops` marks a reply of a server that may lose, with it, replies that were queued before it.
+    """
+
+    pieces: tuple[Piece, ...]
+    clauses: tuple[str, ...]
+    drops: bool = False
+    request: bytes = b""
+
+
+class Fit(Enum):
+    """How bytes compare with a reply."""
+
+    WHOLE = "whole"
+    PART = "part"
+    NOT = "not"
+
+
+class Match(NamedTuple):
+    """The fit, the bytes taken (where WHOLE) and the cache with what was learned of cas uniques."""
+
+    fit: Fit
+    taken: int
+    cache: Cache
+
+
+def match(cache: Cache, pieces: tuple[Piece, ...], data: bytes) -> Match:
+    """Compare `data` with the reply `pieces`; bytes after the reply are left alone."""
+    at = 0
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            part = data[at : at + len(piece)]
+            if part != piece:
+                return Match(Fit.PART if piece.startswith(part) else Fit.NOT, at, cache)
+            at += len(piece)
+        elif isinstance(piece, Unique):
+            end = at
+            while end < len(data) and 48 <= data[end] <= 57:
+                end += 1
+            if end - at > 20 or data[at : at + 1] == b"0":
+                return Match(Fit.NOT, at, cache)
+            if end == len(data):
+                return Match(Fit.PART, at, cache)
+            bound = cache_module.bind(cache, piece.symbol, int(data[at:end])) if end > at else None
+            if bound is None:
+                return Match(Fit.NOT, at, cache)
+            cache, at = bound, end
+        else:
+            fit, at = _match_text(piece, data, at)
+            if fit is not Fit.WHOLE:
+                return Match(fit, at, cache)
+    return Match(Fit.WHOLE, at, cache)
+
+
+def _match_text(text: Text, data: bytes, at: int) -> tuple[Fit, int]:
+    while True:
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            first = (text.last.split(b" ")[0], text.line.split(b" ")[0])
+            rest = data[at:]
+            begun = any(word and (word.startswith(rest) or rest.startswith(word)) for word in first)
+            return (Fit.PART if begun or not rest else Fit.NOT), at
+        line = data[at:end]
+        at = end + 2
+        if re.fullmatch(text.last, line):
+            return Fit.WHOLE, at
+        if not re.fullmatch(text.line, line):
+            return Fit.NOT, at
+
+
+def describe(cache: Cache, pieces: tuple[Piece, ...]) -> str:
+    """A reply in words, for reports: literal bytes escaped, the rest in angle brackets."""
+    out = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            out.append(piece.decode("latin-1").encode("unicode_escape").decode("ascii"))
+        elif isinstance(piece, Unique):
+            known = cache.known.find(piece.symbol)
+            out.append(str(known) if known is not None else "<cas unique>")
+        else:
+            out.append(f"<{piece.name}>")
+    return "".join(out)
+
+
+def regex(pieces: tuple[Piece, ...]) -> str:
+    """A reply as a regular expression over latin-1 text, for vectors that other languages run."""
+    out = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            out.append(re.escape(piece.decode("latin-1")))
+        elif isinstance(piece, Unique):
+            out.append("[1-9][0-9]{0,19}")
+        else:
+            line = f"(?:{piece.line.decode()}\\r\\n)*" if piece.line else ""
+            out.append(f"{line}{piece.last.decode()}\\r\\n")
+    return "".join(out)

@@ -1,0 +1,98 @@
+"""The Rules record: limits, traits and options that `step` reads.
+
+A profile is a valuation of the traits; a mutant is a Rules with one field (or one function of a module, see the
+tests) replaced. There is no other switch in the specification.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mcspec.limits import Limits
+
+
+class Traits(NamedTuple):
+    """Where released servers differ. The default of each field is what `base` says; the comment names the clause."""
+
+    leading_space: str = "error"
+    """text.line.leading-space: `error`, `ignored` (up to 1.6.39) or `some` (1.6.40 on: a second table skips it)."""
+
+    nul: str = "byte"
+    """text.line.nul: `byte` of a word, or `ends-line` (up to 1.6.39)."""
+
+    short_line: str = "bad-format"
+    """text.line.short: `bad-format`, or `error` (up to 1.6.39)."""
+
+    missing_words: str = "bad-format"
+    """text.line.missing-words: `bad-format`, or `error` (up to 1.6.39)."""
+
+    extra_words: str = "ignored"
+    """text.line.extra-words: `ignored`, or `error` (up to 1.6.39)."""
+
+    http: str = "unknown-word"
+    """text.line.http: which lines close: an `unknown-word` before it, or `late-branch` (1.6.18, by first letter)."""
+
+    line_limit: str = "exact"
+    """text.line.too-long: `exact`, or `racy` (real servers look at what one read brought)."""
+
+    long_retrieval: str = "all"
+    """text.line.get-may-grow: `all` four retrieval words, or `get` and gets only."""
+
+    header_error: str = "swallow"
+    """text.store.header-error-swallows: `swallow` the value, or `keep` it as the next line (up to 1.6.39)."""
+
+    length_number: str = "strict"
+    """text.number.length-strict: `strict`, or `c` (up to 1.6.39)."""
+
+    argument_number: str = "strict"
+    """text.number.delta-strict and its kin: `strict`, or `c` (up to 1.6.44)."""
+
+    bare_minus: str = "refused"
+    """text.number.digits: a lone `-` is `refused`, or `zero` (1.6.40 on, in strict signed numbers)."""
+
+    blank_number: str = "refused"
+    """text.number.c-syntax: a word of C blanks only is `refused`, or `next` (1.6.40 on: reads on into the next)."""
+
+    noreply_unknown: str = "silent"
+    """text.noreply.unknown: `silent`, or `answered` (up to 1.6.39)."""
+
+    delete_extra: str = "usage"
+    """text.delete.usage: `usage` line, or `ignored` (1.6.40 on)."""
+
+    delete_noreply_key: str = "silent"
+    """text.delete.noreply-key: `silent`, or `answered` (1.4.3 to 1.6.39)."""
+
+    gat_without_key: str = "bad-format"
+    """text.gat.no-key: `bad-format`, or `end` (1.6.18: an exptime alone is looked at, then END)."""
+
+    get_error_drops: str = "nothing"
+    """text.get.key-too-long: what else is lost: `nothing`, `queued` replies, or `queued-blank` (and a blank line)."""
+
+    close_drops: str = "nothing"
+    """text.stream.owed-before-close: `nothing`, or `queued` replies are lost when junk closes the connection."""
+
+    prompt: str = "always"
+    """text.stream.prompt: `always`, or `not-in-value` (1.6: replies wait while a value is being received)."""
+
+    flush_returns: str = "never"
+    """text.flush.gone-for-good: `never`, or `may` (a later delayed flush uncovers what an earlier one hid)."""
+
+    counter_overread: str = "no"
+    """text.delta.stored-form: `no`, or `may` (a counter of 2**63 and more is read on beyond its end)."""
+
+    retrieval_noreply: str = "key"
+    """text.noreply.retrieval: the last word is a `key`; beside a long key it is `unclear` (1.6.40 on)."""
+
+    bget: str = "unknown"
+    """text.line.unknown: `bget` is `unknown`, or an `alias` of get (up to 1.6.39)."""
+
+
+class Rules(NamedTuple):
+    """All that a run of the specification depends on beside its input."""
+
+    limits: Limits = Limits()
+    traits: Traits = Traits()
+    evictions: bool = True
+    """False under -M: a full server refuses to store."""
+    flush_allowed: bool = True
+    """False under -F."""
