@@ -7,7 +7,7 @@ dies, the server has broken a clause, and `refusal` says which one and where. Th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mcspec import Cache, Event, Fit, Happening, Now, Outcome, Owed, Rules, State, World, describe, idle, match, step
@@ -113,6 +113,8 @@ class Oracle:
     rules: Rules
     used: bool = False
     """Whether others stored and flushed things on this server before: some profiles can bring them back."""
+    observer: Callable[[Outcome], None] | None = None
+    """Told of the first allowed outcome of every event; then outcomes carry the rows of the table they took."""
     refusal: Refusal | None = None
     unspecified: str | None = None
     exhausted: bool = False
@@ -165,12 +167,16 @@ class Oracle:
         if self.over:
             return
         grown: list[_Live] = []
+        observer = self.observer
         for live in self._lives:
-            outcomes = step(live.world, happening, now, self.rules)
+            outcomes = step(live.world, happening, now, self.rules, trace=self.observer is not None)
             for outcome in outcomes:
                 if outcome.unspecified is not None:
                     self.unspecified = outcome.unspecified
                     return
+            if observer is not None:
+                observer(outcomes[0])
+                observer = None
             for index, outcome in enumerate(outcomes):
                 twin = live if index == len(outcomes) - 1 else live.copy()
                 twin.world = outcome.world
@@ -324,9 +330,7 @@ def _refusal(conn: int, refused: list[tuple[_Live, str]]) -> Refusal:
     return Refusal(kind, conn, clauses, expected, live.unread.get(conn, b""), context)
 
 
-def _blame(
-    live: _Live, conn: int, owed: Owed | None, silent: list[Owed], kind: str
-) -> tuple[tuple[str, ...], bytes]:
+def _blame(live: _Live, conn: int, owed: Owed | None, silent: list[Owed], kind: str) -> tuple[tuple[str, ...], bytes]:
     if silent and kind in ("wrong reply", "unexpected bytes", "not closed"):
         # Something came where silence was due, or a request that should have ended the connection did not.
         return silent[-1].clauses, silent[-1].request

@@ -375,7 +375,7 @@ class _Run:
         self._hear()
         sent = [line.data for line in self.lines if line.kind == "send"]
         difference = Difference(
-            kind, ("text.stream.survives",), self.last or 0, ("an open connection",), b"", b"".join(sent[-3:]),
+            kind, ("text.stream.error-keeps-open",), self.last or 0, ("an open connection",), b"", b"".join(sent[-3:]),
             f"the server ended: {death}" if death else detail,
         )
         return Result(

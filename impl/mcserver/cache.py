@@ -46,15 +46,15 @@ class Item:
 
     __slots__ = ("block", "cas", "exptime", "flags", "head", "size", "time")
 
-    def __init__(self, block: Block, head: int, flags: int, exptime: int, size: int) -> None:
-        """Make an item that no cache holds yet; `exptime` is a second as `Cache.deadline` gives it."""
+    def __init__(self, block: Block, head: int, flags: int, exptime: int, size: int, cas: int, time: int) -> None:  # noqa: PLR0913, PLR0917
+        """Make an item; `exptime` is a second as `Cache.deadline` gives it, `time` the second it was stored."""
         self.block = block
         self.head = head
         self.flags = flags
         self.exptime = exptime
         self.size = size
-        self.cas = 0
-        self.time = 0
+        self.cas = cas
+        self.time = time
 
 
 def item_size(key: bytes, flags: int, length: int) -> int:
@@ -68,12 +68,12 @@ class Cache:
     __slots__ = (
         "_evict",
         "_last_cas",
-        "_limit",
         "_started",
         "_swept",
         "flush_at",
         "item_size_max",
         "items",
+        "limit",
         "now",
         "reserved",
         "stats",
@@ -91,8 +91,9 @@ class Cache:
         self.reserved = 0
         #: From this second on, items stored at or before it are gone; 0 for none.
         self.flush_at = 0
+        #: Largest item, and all items together, in bytes.
         self.item_size_max = settings.item_size_max
-        self._limit = settings.memory_limit
+        self.limit = settings.memory_limit
         self._evict = settings.evict
         self._started = now - _CLOCK_LEAD
         self._last_cas = 1  # the first item gets 2, as in memcached
@@ -155,7 +156,6 @@ class Cache:
     def fetch(self, key: bytes) -> Item | None:
         """`find` for the get commands: counts the hit or miss and makes the item most recent."""
         stats = self.stats
-        stats.cmd_get += 1
         item = self.items.get(key)
         if item is None:
             stats.get_misses += 1
@@ -203,7 +203,7 @@ class Cache:
 
     def make_room(self, size: int) -> bool:
         """Whether `size` more bytes fit, after evicting the least recently used items where that is allowed."""
-        room = self._limit - self.reserved - size
+        room = self.limit - self.reserved - size
         if self.used <= room:
             return True
         if room < 0:
@@ -241,61 +241,66 @@ class Cache:
 
     # -- storing ------------------------------------------------------------------------------------------------
 
-    def put(self, key: bytes, item: Item) -> None:
-        """Link `item` under `key` with a new cas unique, replacing what is there. Room must have been made."""
+    def put(self, key: bytes, block: Block, head: int, flags: int, deadline: int, size: int) -> None:  # noqa: PLR0913, PLR0917
+        """Store a value with a new cas unique, replacing what is under `key`. Room must have been made."""
         items = self.items
-        old = items.get(key)
-        items[key] = item
-        if old is None:
-            self.used += item.size
-        else:
-            self.used += item.size - old.size
-            items.move_to_end(key)
-        self._last_cas += 1
-        item.cas = self._last_cas
-        item.time = self.now
+        cas = self._last_cas + 1
+        self._last_cas = cas
         self.stats.total_items += 1
+        item = items.get(key)
+        if item is None:
+            self.used += size
+            items[key] = Item(block, head, flags, deadline, size, cas, self.now)
+            return
+        self.used += size - item.size
+        item.block = block
+        item.head = head
+        item.flags = flags
+        item.exptime = deadline
+        item.size = size
+        item.cas = cas
+        item.time = self.now
+        items.move_to_end(key)
 
-    def store(self, mode: StoreMode, key: bytes, item: Item, unique: int) -> Outcome:
-        """Carry out a storage command whose value arrived whole; `unique` is that of a cas command."""
-        if mode is StoreMode.SET:
-            self.put(key, item)
-            return Outcome.STORED
-        old = self.find(key)
-        if old is None:
-            if mode is StoreMode.CAS:
-                self.stats.cas_misses += 1
-                return Outcome.NOT_FOUND
-            if mode is not StoreMode.ADD:
+    def store(  # noqa: PLR0913, PLR0917
+        self, mode: StoreMode, key: bytes, block: Block, head: int, flags: int, deadline: int, unique: int
+    ) -> Outcome:
+        """Carry out a storage command whose value arrived whole; `unique` is that of a cas command.
+
+        Room must have been made for the value.
+        """
+        if mode is not StoreMode.SET:
+            old = self.find(key)
+            if old is None:
+                if mode is StoreMode.CAS:
+                    self.stats.cas_misses += 1
+                    return Outcome.NOT_FOUND
+                if mode is not StoreMode.ADD:
+                    return Outcome.NOT_STORED
+            elif mode is StoreMode.ADD:
+                self.items.move_to_end(key)
                 return Outcome.NOT_STORED
-        elif mode is StoreMode.ADD:
-            self.items.move_to_end(key)
-            return Outcome.NOT_STORED
-        elif mode is StoreMode.CAS:
-            if old.cas != unique:
-                self.stats.cas_badval += 1
-                return Outcome.EXISTS
-            self.stats.cas_hits += 1
-        elif mode is not StoreMode.REPLACE:
-            return self._join(mode, key, old, item)
-        self.put(key, item)
+            elif mode is StoreMode.CAS:
+                if old.cas != unique:
+                    self.stats.cas_badval += 1
+                    return Outcome.EXISTS
+                self.stats.cas_hits += 1
+            elif mode is not StoreMode.REPLACE:
+                value = memoryview(block)[head:-_LINE_END]
+                return self._join(key, old, value, append=mode is StoreMode.APPEND)
+        size = item_size(key, flags, len(block) - head - _LINE_END)
+        self.put(key, block, head, flags, deadline, size)
         return Outcome.STORED
 
-    def _join(self, mode: StoreMode, key: bytes, old: Item, new: Item) -> Outcome:
-        first, second = (old, new) if mode is StoreMode.APPEND else (new, old)
-        length = len(old.block) - old.head + len(new.block) - new.head - 2 * _LINE_END
+    def _join(self, key: bytes, old: Item, value: memoryview, *, append: bool) -> Outcome:
+        own = memoryview(old.block)[old.head : -_LINE_END]
+        length = len(own) + len(value)
         size = item_size(key, old.flags, length)
         if size > self.item_size_max or not self.make_room(size):
             return Outcome.NOT_STORED
-        block = b"".join(
-            (
-                b"VALUE %b %d %d\r\n" % (key, old.flags, length),
-                memoryview(first.block)[first.head : -_LINE_END],
-                memoryview(second.block)[second.head :],
-            )
-        )
-        head = len(block) - length - _LINE_END
-        self.put(key, Item(block, head, old.flags, old.exptime, size))
+        start = b"VALUE %b %d %d\r\n" % (key, old.flags, length)
+        block = b"".join((start, own, value, b"\r\n") if append else (start, value, own, b"\r\n"))
+        self.put(key, block, len(start), old.flags, old.exptime, size)
         return Outcome.STORED
 
     # -- arithmetic ---------------------------------------------------------------------------------------------
@@ -329,7 +334,7 @@ class Cache:
             if size > self.item_size_max or not self.make_room(size):
                 return Outcome.NO_MEMORY
             block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)
-            self.put(key, Item(block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size))
+            self.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size)
             return text
         # A new block: replies that still wait to be sent refer to the old one.
         item.block = bytes(item.block[: item.head]) + text.ljust(length) + b"\r\n"

@@ -1,18 +1,19 @@
 """One connection of the text protocol: bytes in, pieces of replies out, in any cuts.
 
 The connection is a state machine (command line, value, swallow, closed). `Connection.feed` takes what arrived and
-returns what to send, and does so in bounded steps: after enough replies or commands it keeps the rest of its input, sets
-`Connection.more` and waits for `Connection.resume`, so that a client that does not read, or one that sends without end,
-costs a bounded amount of memory and of other clients' time.
+returns what to send, and does so in bounded steps: after enough replies or commands it keeps the rest of its input,
+sets `Connection.more` and waits for `Connection.resume`, so that a client that does not read, or one that sends
+without end, costs a bounded amount of memory and of other clients' time.
 """
 
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Final
 
 from mcserver import replies, text
-from mcserver.cache import Block, Item, StoreMode, item_size
+from mcserver.cache import Block, StoreMode, item_size
 from mcserver.retrieval import COPY_MAX, LINE_STARTS, WORDS, Buffer, Retrieval, start
-from mcserver.settings import FLAGS_SIZE, ITEM_OVERHEAD, KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
+from mcserver.settings import ITEM_OVERHEAD, KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
 from mcserver.storage import MODES, StoreHeader, read_header
 
@@ -28,9 +29,8 @@ _CR = 13
 _LINE_END = 2
 _END = replies.END
 _HOT_SET_TOKENS = 5
-_HOT_GET_TOKENS = 2
-#: More digits than this are left to the slow path: 32 bits may overflow.
-_HOT_DIGITS = 9
+#: Three numbers with more digits than this together are left to the slow path: one may have more than 32 bits.
+_HOT_DIGITS = 11
 #: The offset to return when no input is left: beyond the end of any chunk.
 _ALL = 1 << 62
 
@@ -45,16 +45,25 @@ class Phase(IntEnum):
     CLOSED = 4
 
 
+# The phases as plain integers: the hot path compares them, and members of an enum are slow to look up.
+_COMMAND: Final = 0
+_RETRIEVAL: Final = 1
+_VALUE: Final = 2
+_SWALLOW: Final = 3
+_CLOSED: Final = 4
+
+
 class Connection:
     """One client's conversation. Not thread-safe; raises nothing, whatever the bytes."""
 
     __slots__ = (
         "_buffer",
+        "_cache",
+        "_deadline",
         "_eof",
-        "_filled",
         "_header",
         "_held",
-        "_item",
+        "_missing",
         "_out",
         "_partial",
         "_phase",
@@ -63,9 +72,9 @@ class Connection:
         "_retrieval",
         "_room",
         "_state",
+        "_stats",
         "_swallow",
         "_turns",
-        "_view",
         "more",
         "on_command",
         "on_state",
@@ -74,7 +83,9 @@ class Connection:
     def __init__(self, state: ServerState) -> None:
         """Start at a command boundary of a connection to the server with `state`."""
         self._state = state
-        self._phase = Phase.COMMAND
+        self._cache = state.cache
+        self._stats = state.stats
+        self._phase: int = _COMMAND
         self._out: list[Buffer] = []
         self._partial = bytearray()  # a command line without its end
         self._rest = b""  # input that waits for `resume`
@@ -82,12 +93,11 @@ class Connection:
         self._eof = False
         self._room = 0  # what is left of this step: bytes of values, and commands
         self._turns = 0
-        # A value that is arriving: its header, the block under construction, how much of it is there, bytes held.
+        # A value that is arriving: its header, the block under construction, the bytes it lacks, bytes held.
         self._header: StoreHeader | None = None
-        self._item: Item | None = None
+        self._deadline = 0
         self._buffer = bytearray()
-        self._view = memoryview(b"")
-        self._filled = 0
+        self._missing = 0
         self._held = 0
         # A value to drop: bytes to go, and the reply owed after them.
         self._swallow = 0
@@ -102,12 +112,12 @@ class Connection:
     @property
     def closed(self) -> bool:
         """The server has ended the conversation: send what was returned, then close."""
-        return self._phase is Phase.CLOSED
+        return self._phase == _CLOSED
 
     @property
     def phase(self) -> Phase:
         """What the next byte of input belongs to."""
-        return self._phase
+        return Phase(self._phase)
 
     def feed(self, data: bytes) -> list[Buffer]:
         """Take the next bytes and return pieces to send, in order; empty after the end of the conversation.
@@ -115,16 +125,14 @@ class Connection:
         At most about `STEP_BYTES` plus one value come back; `more` says whether `resume` has to be called. What is fed
         while `more` is set is only kept.
         """
-        state = self._state
-        state.stats.bytes_read += len(data)
-        if self._phase is Phase.CLOSED:
-            return []
+        self._stats.bytes_read += len(data)
+        out: list[Buffer] = []
+        if self._phase == _CLOSED:
+            return out
         if self.more:
             self._rest += data
-            return []
-        out: list[Buffer] = []
+            return out
         self._out = out
-        state.cache.now = int(state.clock())
         if self.on_state is not None:
             self.on_state("read")
         if self._partial:
@@ -132,7 +140,7 @@ class Connection:
             if joined is None:
                 return out
             data = joined
-        self._advance(data, 0)
+        self._advance(data)
         return out
 
     def resume(self) -> list[Buffer]:
@@ -142,11 +150,10 @@ class Connection:
         self.more = False
         out: list[Buffer] = []
         self._out = out
-        self._state.cache.now = int(self._state.clock())
-        self._state.stats.conn_yields += 1
+        self._stats.conn_yields += 1
         data = self._rest
         self._rest = b""
-        self._advance(data, 0)
+        self._advance(data)
         return out
 
     def eof(self) -> None:
@@ -162,41 +169,44 @@ class Connection:
         self._rest = b""
         self._retrieval = None
         self.more = False
-        if self._phase is not Phase.CLOSED:
-            self._enter(Phase.CLOSED, "closed")
+        if self._phase != _CLOSED:
+            self._enter(_CLOSED, "closed")
 
     # -- stepping -----------------------------------------------------------------------------------------------
 
-    def _enter(self, phase: Phase, name: str) -> None:
+    def _enter(self, phase: int, name: str) -> None:
         self._phase = phase
         if self.on_state is not None:
             self.on_state(name)
 
-    def _advance(self, data: bytes, pos: int) -> None:
+    def _advance(self, data: bytes) -> None:
         size = len(data)
+        pos = 0
         self._room = STEP_BYTES
         self._turns = STEP_COMMANDS
         while True:
             phase = self._phase
-            if phase is Phase.COMMAND:
+            if phase == _COMMAND:
                 pos = self._commands(data, pos)
-            elif phase is Phase.VALUE:
+            elif phase == _VALUE:
                 pos = self._receive(data, pos)
-            elif phase is Phase.SWALLOW:
+            elif phase == _SWALLOW:
                 pos = self._skip(data, pos)
-            elif phase is Phase.RETRIEVAL:
-                if not self._send_values():
-                    self._yield(data, pos)
-                    return
-            else:
+            elif phase == _CLOSED:
                 return
+            elif not self._send_values():
+                self._yield(data, pos)
             if self.more:
                 return
-            if pos >= size and self._phase is not Phase.RETRIEVAL:
+            if pos >= size and self._phase != _RETRIEVAL:
                 break
         if self._eof:
             self.abort()
-        elif self.on_state is not None and self._phase is not Phase.CLOSED:
+        elif self.on_state is not None:
+            self._settled()
+
+    def _settled(self) -> None:
+        if self.on_state is not None and self._phase != _CLOSED:
             if self._out:
                 self.on_state("mwrite")
             self.on_state("waiting")
@@ -208,8 +218,14 @@ class Connection:
             self.on_state("mwrite")
 
     def _commands(self, data: bytes, pos: int) -> int:
+        """Carry out command lines from `pos` on while they are complete; the new position, at least len(data) at the end.
+
+        The two commands most traffic consists of are recognised here: ``get`` of one key that is there, and a plain
+        ``set``. Everything else, and everything unusual about these, goes through `_dispatch`.
+        """
         out = self._out
-        cache = self._state.cache
+        cache = self._cache
+        find = cache.items.get
         size = len(data)
         while self._turns > 0 and self._room > 0:
             self._turns -= 1
@@ -223,32 +239,39 @@ class Connection:
                 return _ALL
             if end > begin and data[end - 1] == _CR:
                 end -= 1
-            line = data[begin:end]
             if self.on_state is not None or self.on_command is not None:
-                self._observe(line)
-            tokens = line.split(b" ", 5)
-            word = tokens[0]
-            if word == b"get" and len(tokens) == _HOT_GET_TOKENS and 0 < len(tokens[1]) <= KEY_MAX:
-                item = cache.fetch(tokens[1])
-                if item is None:
-                    out.append(_END)
-                else:
+                self._observe(data[begin:end])
+            word = data[begin : begin + 4]
+            if word == b"get ":
+                # Only whole keys are in the cache, so what is found there was one key.
+                key = data[begin + 4 : end]
+                item = find(key)
+                if item is not None and item.exptime == 0 and cache.flush_at == 0:
                     block = item.block
-                    length = len(block)
-                    self._room -= length
-                    if length <= COPY_MAX:
+                    cache.items.move_to_end(key)
+                    self._stats.get_hits += 1
+                    if len(block) <= COPY_MAX:
                         out.append(block + _END)
                     else:
                         out.append(block)
                         out.append(_END)
-            elif word == b"set" and len(tokens) == _HOT_SET_TOKENS and (after := self._set(data, pos, tokens)):
-                pos = after
+                    self._room -= len(block)
+                    if pos >= size:
+                        return pos
+                    continue
+            elif word == b"set ":
+                after = self._set(data, pos, data[begin:end])
+                if after:
+                    out.append(replies.STORED)
+                    if after >= size:
+                        return after
+                    pos = after
+                    continue
+            if pos - begin < text.LINE_MIN:
+                out.append(replies.BAD_FORMAT)
             else:
-                if pos - begin < text.LINE_MIN:
-                    out.append(replies.BAD_FORMAT)
-                else:
-                    self._dispatch(word, line)
-                if self._phase is not Phase.COMMAND:
+                self._dispatch(data[begin:end])
+                if self._phase != _COMMAND:
                     return pos
             if pos >= size:
                 return pos
@@ -262,15 +285,16 @@ class Connection:
         if self.on_command is not None:
             self.on_command(line)
 
-    def _dispatch(self, word: bytes, line: bytes) -> None:
+    def _dispatch(self, line: bytes) -> None:
+        word = line.split(b" ", 1)[0]
         if word in WORDS:
-            cursor = start(self._state.cache, line)
+            cursor = start(self._cache, line)
             if isinstance(cursor, bytes):
                 if cursor:
                     self._out.append(cursor)
             else:
                 self._retrieval = cursor
-                self._phase = Phase.RETRIEVAL
+                self._phase = _RETRIEVAL
             return
         tokens = [token for token in line.split(b" ") if token]
         handler = text.COMMANDS.get(word)
@@ -283,11 +307,11 @@ class Connection:
         if mode is not None:
             self._begin_value(mode, tokens)
         elif word == b"quit":
-            self._enter(Phase.CLOSED, "closing")
+            self._enter(_CLOSED, "closing")
         else:
             answer = text.unknown(tokens or [b""])
             if answer is None:
-                self._enter(Phase.CLOSED, "closing")
+                self._enter(_CLOSED, "closing")
             elif answer:
                 self._out.append(answer)
 
@@ -299,7 +323,7 @@ class Connection:
             if not done:
                 return False
         self._retrieval = None
-        self._phase = Phase.COMMAND
+        self._phase = _COMMAND
         return True
 
     # -- lines --------------------------------------------------------------------------------------------------
@@ -331,21 +355,24 @@ class Connection:
                 return True
             self._out.append(replies.NO_MEMORY_READING)
         self._partial = bytearray()
-        self._enter(Phase.CLOSED, "closing")
+        self._enter(_CLOSED, "closing")
         return False
 
     # -- values -------------------------------------------------------------------------------------------------
 
-    def _set(self, data: bytes, pos: int, tokens: list[bytes]) -> int:
+    def _set(self, data: bytes, pos: int, line: bytes) -> int:
         """Carry out a plain ``set`` whose value is in the chunk; 0 for anything else, and nothing has happened."""
+        tokens = line.split(b" ", _HOT_SET_TOKENS)
+        if len(tokens) != _HOT_SET_TOKENS:
+            return 0
         _, key, flags_token, exptime_token, length_token = tokens
+        digits = flags_token + exptime_token + length_token
         if not (
-            length_token.isdigit()
-            and flags_token.isdigit()
-            and exptime_token.isdigit()
-            and len(length_token) <= _HOT_DIGITS
-            and len(flags_token) <= _HOT_DIGITS
-            and len(exptime_token) <= _HOT_DIGITS
+            digits.isdigit()
+            and len(digits) <= _HOT_DIGITS
+            and flags_token
+            and exptime_token
+            and length_token
             and 0 < len(key) <= KEY_MAX
         ):
             return 0
@@ -353,22 +380,25 @@ class Connection:
         after = pos + length + _LINE_END
         if data[after - _LINE_END : after] != b"\r\n":
             return 0
-        flags = int(flags_token)
-        size = ITEM_OVERHEAD + len(key) + 1 + length + _LINE_END
-        if flags:
-            size += FLAGS_SIZE
-        cache = self._state.cache
-        if size > cache.item_size_max or not cache.make_room(size):
-            return 0
-        exptime = int(exptime_token)
-        if length <= COPY_MAX:
-            block = b"VALUE %b %d %d\r\n%b" % (key, flags, length, data[pos:after])
+        cache = self._cache
+        flags = 0
+        if flags_token == b"0":
+            size = ITEM_OVERHEAD + len(key) + 1 + length + _LINE_END
+            head = b"VALUE %b 0 %d\r\n" % (key, length)
         else:
-            block = b"".join((b"VALUE %b %d %d\r\n" % (key, flags, length), memoryview(data)[pos:after]))
-        self._state.stats.cmd_set += 1
-        deadline = cache.deadline(exptime) if exptime else 0
-        cache.put(key, Item(block, len(block) - length - _LINE_END, flags, deadline, size))
-        self._out.append(replies.STORED)
+            flags = int(flags_token)
+            size = item_size(key, flags, length)
+            head = b"VALUE %b %d %d\r\n" % (key, flags, length)
+        if size > cache.item_size_max or (
+            cache.used + cache.reserved + size > cache.limit and not cache.make_room(size)
+        ):
+            return 0
+        deadline = 0 if exptime_token == b"0" else cache.deadline(int(exptime_token))
+        self._stats.cmd_set += 1
+        if length <= COPY_MAX:
+            cache.put(key, head + data[pos:after], len(head), flags, deadline, size)
+        else:
+            cache.put(key, b"".join((head, memoryview(data)[pos:after])), len(head), flags, deadline, size)
         return after
 
     def _begin_value(self, mode: StoreMode, tokens: list[bytes]) -> None:
@@ -377,74 +407,70 @@ class Connection:
         if header.length < 0:
             self._out.append(error)
             return
-        cache = self._state.cache
+        cache = self._cache
         size = item_size(header.key, header.flags, header.length)
         if not error:
             if size > cache.item_size_max:
-                self._state.stats.store_too_large += 1
+                self._stats.store_too_large += 1
                 error = replies.TOO_LARGE
             elif not cache.reserve(size):
-                self._state.stats.store_no_memory += 1
+                self._stats.store_no_memory += 1
                 error = replies.NO_MEMORY_STORING
             if error and mode is StoreMode.SET:
                 cache.drop(header.key)  # a set that failed must not leave the value it was to replace
         if error:
             self._swallow = header.length + _LINE_END
             self._refusal = b"" if header.noreply else error
-            self._enter(Phase.SWALLOW, "swallow")
+            self._enter(_SWALLOW, "swallow")
             return
         head = b"VALUE %b %d %d\r\n" % (header.key, header.flags, header.length)
         self._held = size
         self._header = header
-        self._buffer = bytearray(len(head) + header.length + _LINE_END)
-        self._buffer[: len(head)] = head
-        self._view = memoryview(self._buffer)
-        self._filled = len(head)
+        # The buffer grows with what arrives (in place, mostly): a value that is only announced takes no memory.
+        self._buffer = bytearray(head)
+        self._missing = header.length + _LINE_END
         # The exptime counts from the header, not from the end of the value.
-        self._item = Item(b"", len(head), header.flags, cache.deadline(header.exptime), size)
-        self._enter(Phase.VALUE, "nread")
+        self._deadline = cache.deadline(header.exptime)
+        self._enter(_VALUE, "nread")
 
     def _receive(self, data: bytes, pos: int) -> int:
-        take = min(len(data) - pos, len(self._buffer) - self._filled)
-        stop = self._filled + take
-        self._view[self._filled : stop] = memoryview(data)[pos : pos + take]
-        self._filled = stop
-        if stop == len(self._buffer):
+        take = min(len(data) - pos, self._missing)
+        self._buffer += memoryview(data)[pos : pos + take]
+        self._missing -= take
+        if self._missing == 0:
             self._complete()
         return pos + take
 
     def _complete(self) -> None:
         header = self._header
-        item = self._item
         buffer = self._buffer
         self._drop_value()
-        self._enter(Phase.COMMAND, "new_cmd")
-        if header is None or item is None:
+        self._enter(_COMMAND, "new_cmd")
+        if header is None:
             return
-        self._state.stats.cmd_set += 1
+        self._stats.cmd_set += 1
         if buffer.endswith(b"\r\n"):
-            item.block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
-            outcome = self._state.cache.store(header.mode, header.key, item, header.unique)
-            reply = text.STORE_REPLIES[outcome]
+            block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
+            head = len(block) - header.length - _LINE_END
+            reply = text.STORE_REPLIES[
+                self._cache.store(header.mode, header.key, block, head, header.flags, self._deadline, header.unique)
+            ]
         else:
             reply = replies.BAD_DATA_CHUNK
         if not header.noreply:
             self._out.append(reply)
 
     def _drop_value(self) -> None:
-        self._state.cache.release(self._held)
+        self._cache.release(self._held)
         self._held = 0
         self._header = None
-        self._item = None
-        self._view.release()
-        self._view = memoryview(b"")
         self._buffer = bytearray()
 
     def _skip(self, data: bytes, pos: int) -> int:
         take = min(len(data) - pos, self._swallow)
         self._swallow -= take
         if self._swallow == 0:
-            self._enter(Phase.COMMAND, "new_cmd")
+            self._enter(_COMMAND, "new_cmd")
             if self._refusal:
                 self._out.append(self._refusal)
         return pos + take

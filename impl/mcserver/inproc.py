@@ -1,7 +1,7 @@
 """The engine in this process, with a clock set by hand: for judging it in lock-step, without sockets or threads.
 
-``create(["-m", "8", "-M"])`` takes the server's own flags. Nothing happens but inside the calls made here, and time stands
-still between calls of `Server.advance`.
+``create(["-m", "8", "-M"])`` takes the server's own flags. Nothing happens but inside the calls made here, and time
+stands still between calls of `Server.advance`.
 """
 
 from collections.abc import Sequence
@@ -101,6 +101,7 @@ class Server:
             message = f"time runs forward only, not by {seconds} s"
             raise ValueError(message)
         self._now += seconds
+        self._engine.tick()
 
     def open(self) -> Connection:
         """Connect a new client; beyond ``-c`` it is answered with the refusal and closed."""

@@ -7,6 +7,7 @@ between which the others have their turn.
 
 import asyncio
 import sys
+from typing import cast
 
 from mcserver import replies
 from mcserver.connection import Connection
@@ -56,16 +57,16 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the client, or refuse it when ``-c`` clients are there."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type; uvloop gives no other
-        self._transport = transport
+        # uvloop's transports implement asyncio.Transport without deriving from it.
+        self._transport = cast("asyncio.Transport", transport)
         self._clients.add(self)
         self._admitted = self._engine.admit()
         if not self._admitted:
             self._connection.abort()
-            transport.write(replies.TOO_MANY_CONNECTIONS)
+            self._transport.write(replies.TOO_MANY_CONNECTIONS)
             self._end()
             return
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
         if self._engine.verbosity > 1:
             name = transport.get_extra_info("peername") or "unix"
             self._connection.on_command = lambda line: print(f"<{name} {line!r}", file=sys.stderr)

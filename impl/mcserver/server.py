@@ -124,10 +124,17 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
     return sockets
 
 
+def _tick(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    """Keep the engine's time, at the turn of every second: a timer costs less than a clock read per request."""
+    engine.tick()
+    loop.call_later(1.0 - engine.clock() % 1.0, _tick, engine, loop)
+
+
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve on listening `sockets` until SIGINT or SIGTERM, then close everything and remove the Unix socket's file."""
     loop = asyncio.get_running_loop()
     engine = Engine(settings, steady_clock())
+    _tick(engine, loop)
     clients: set[Client] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -24,6 +24,10 @@ class ServerState:
         #: Connections open now, refused ones not counted.
         self.connection_count = 0
 
+    def tick(self) -> None:
+        """Take the time from the clock. The cache has no other: between two ticks time stands still for it."""
+        self.cache.now = int(self.clock())
+
     def admit(self) -> bool:
         """Count a new connection in; False, and counted as rejected, when ``-c`` connections are open."""
         if self.connection_count >= self.settings.max_connections:

@@ -6,7 +6,7 @@ from mcserver.settings import Settings
 
 
 class Stats:
-    """Event counters since the start or the last ``stats reset``. Plain integers: the hot path adds to them directly."""
+    """Event counters since the start or the last ``stats reset``: plain integers, which the hot path adds to."""
 
     __slots__ = (
         "bytes_read",
@@ -15,7 +15,6 @@ class Stats:
         "cas_hits",
         "cas_misses",
         "cmd_flush",
-        "cmd_get",
         "cmd_set",
         "cmd_touch",
         "conn_yields",
@@ -52,7 +51,6 @@ class Stats:
         self.cas_hits: int = 0
         self.cas_misses: int = 0
         self.cmd_flush: int = 0
-        self.cmd_get: int = 0
         self.cmd_set: int = 0
         self.cmd_touch: int = 0
         self.conn_yields: int = 0
@@ -99,7 +97,7 @@ def general_rows(stats: Stats, gauges: dict[str, int | str], settings: Settings)
         ("curr_connections", gauges["curr_connections"]),
         ("total_connections", s.total_connections),
         ("rejected_connections", s.rejected_connections),
-        ("cmd_get", s.cmd_get),
+        ("cmd_get", s.get_hits + s.get_misses),
         ("cmd_set", s.cmd_set),
         ("cmd_flush", s.cmd_flush),
         ("cmd_touch", s.cmd_touch),
@@ -154,5 +152,3 @@ def settings_rows(settings: Settings, verbosity: int) -> list[tuple[str, object]
         ("flush_enabled", "yes" if settings.flush_allowed else "no"),
         ("client_flags_size", 4),
     ]
-
-

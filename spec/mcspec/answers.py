@@ -51,7 +51,7 @@ def answer(request: text.Answer) -> Owed:
     return Owed((request.reply, *blank), request.clauses, drops=request.drops != "nothing")
 
 
-def _owed(reply: bytes, quiet: bool, clauses: tuple[str, ...]) -> Owed:
+def _owed(reply: bytes, clauses: tuple[str, ...], *, quiet: bool) -> Owed:
     return Owed((), (*clauses, "text.noreply.silent")) if quiet else Owed((reply,), clauses)
 
 
@@ -79,8 +79,11 @@ def _look(
             looks.append((result, (), (*result.clauses, miss)))
             continue
         with_unique = request.word in ("gets", "gats")
+        lasting = result.item.dies is None and now.lo > result.item.stored.hi
         shown = value_lines(key, result.item, with_unique=with_unique)
         reasons = (*result.clauses, f"text.{request.word}.hit", *_value_clauses(key, result.item))
+        if lasting:
+            reasons = (*reasons, "text.exptime.zero")
         if with_unique:
             seen = result.cache.known.find(result.item.cas) is not None
             reasons = (*reasons, "text.cas.unchanged" if seen else "text.cas.grows")
@@ -128,17 +131,17 @@ def _arithmetic(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> t
         if result.status == store_rules.UNSPECIFIED:
             done.append(Done(cache, Owed((), clauses), "arithmetic on a value of blanks only reads beyond the value"))
         elif result.status == store_rules.COUNTED:
-            done.append(Done(result.cache, _owed(b"%d\r\n" % result.number, request.quiet, clauses)))
+            done.append(Done(result.cache, _owed(b"%d\r\n" % result.number, clauses, quiet=request.quiet)))
         else:
             refused = result.status == store_rules.NON_NUMERIC
             reply = text.NON_NUMERIC if refused else b"NOT_FOUND\r\n"
-            done.append(Done(result.cache, _owed(reply, request.quiet, clauses)))
+            done.append(Done(result.cache, _owed(reply, clauses, quiet=request.quiet)))
     return tuple(done)
 
 
 def _delete(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     return tuple(
-        Done(r.cache, _owed(r.status.encode() + b"\r\n", request.quiet, request.clauses + r.clauses))
+        Done(r.cache, _owed(r.status.encode() + b"\r\n", request.clauses + r.clauses, quiet=request.quiet))
         for r in store_rules.delete(cache, request.key, now, rules)
     )
 
@@ -148,7 +151,9 @@ def _touch(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[
     for result in store_rules.touch(cache, request.key, request.number, now, rules):
         found = result.item is not None
         clauses = (*request.clauses, *result.clauses, "text.touch.touched" if found else "text.touch.missing")
-        done.append(Done(result.cache, _owed(b"TOUCHED\r\n" if found else b"NOT_FOUND\r\n", request.quiet, clauses)))
+        done.append(
+            Done(result.cache, _owed(b"TOUCHED\r\n" if found else b"NOT_FOUND\r\n", clauses, quiet=request.quiet))
+        )
     return tuple(done)
 
 
@@ -160,7 +165,7 @@ def _flush(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[
         clauses = (*request.clauses, "text.flush.negative" if request.number < 0 else "text.flush.now")
     if cache.flush is not None:
         clauses = (*clauses, "text.flush.replaces")
-    return (Done(after, _owed(b"OK\r\n", request.quiet, clauses)),)
+    return (Done(after, _owed(b"OK\r\n", clauses, quiet=request.quiet)),)
 
 
 _SIMPLE = {"incr": _arithmetic, "decr": _arithmetic, "delete": _delete, "touch": _touch, "flush_all": _flush}
@@ -169,23 +174,24 @@ _SIMPLE = {"incr": _arithmetic, "decr": _arithmetic, "delete": _delete, "touch":
 # ------------------------------------------------------------------------------------------------ storage
 
 
-def store(request: text.Store, value: bytes, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
-    """Carry out a store command whose block has arrived: `value` is the block without its last two bytes."""
+def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now, rules: Rules) -> tuple[Done, ...]:
+    """Carry out a store command whose block has arrived: `value` is the block without its last two bytes.
+
+    `since` is the moment of its line, `now` that of its last byte.
+    """
     known = store_rules.met(cache, (request.key,))
     if known is None:
         return (_UNCOVERED,)
     cache = known
-    entry = Entry(request.mode, request.key, request.flags, request.exptime, value, request.unique)
+    entry = Entry(request.mode, request.key, request.flags, request.exptime, value, since, request.unique)
     done = []
     for result in store_rules.store(cache, entry, now, rules):
         clauses = (*request.clauses, "text.store.block", *result.clauses)
         if result.item is not None and result.status == store_rules.STORED and _largest(request, value, rules):
             clauses = (*clauses, "text.store.largest")
-        if result.status == store_rules.NO_MEMORY:
-            reply = text.NO_MEMORY
-        else:
-            reply = result.status.encode() + b"\r\n"
-        done.append(Done(result.cache, _owed(reply, request.quiet, clauses)))
+        full = result.status == store_rules.NO_MEMORY
+        reply = text.NO_MEMORY if full else result.status.encode() + b"\r\n"
+        done.append(Done(result.cache, _owed(reply, clauses, quiet=request.quiet)))
     return tuple(done)
 
 

@@ -53,17 +53,3 @@ def reached(now: Span, moment: Span) -> int:
 def item_size(key: int, flags_size: int, value: int, overhead: int) -> int:
     """Bytes of an item: overhead, key and its terminator, flags, value and its CR LF."""
     return overhead + key + 1 + flags_size + value + 2
-
-
-def take(have: int, want: int) -> int:
-    """How many of `have` bytes at hand go into a block that still wants `want`."""
-    return have if have < want else want
-
-
-def digits(number: int) -> int:
-    """How many decimal digits `number` (>= 0) has."""
-    count = 1
-    while number >= 10:
-        number //= 10
-        count += 1
-    return count

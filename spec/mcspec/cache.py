@@ -91,7 +91,11 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
     """Every allowed state of `key`: the live item (its value settled), or nothing; dead items are taken out."""
     item = cache.items.find(key)
     if item is None:
-        return (Found(cache._replace(hidden=cache.hidden.drop(key)), None, ()),)
+        if key not in cache.hidden:
+            return (Found(cache, None, ()),)
+        # What a flush took: looked at once, it is out of every server's reach.
+        clause = "text.flush.now" if cache.flush is None else "text.flush.gone-for-good"
+        return (Found(cache._replace(hidden=cache.hidden.drop(key)), None, (clause,)),)
     gone = Found(cache._replace(items=cache.items.drop(key)), None, ())
     life, clauses = _life(cache, item, now)
     if life == DEAD:
@@ -205,13 +209,14 @@ def oversize(cache: Cache, mode: str, key: bytes) -> Cache:
 
 
 class Entry(NamedTuple):
-    """What a store command asks for. `unique` is the cas unique given, None for other modes than cas."""
+    """What a store command asks for. Its exptime counts from `since`; `unique` is None for other modes than cas."""
 
     mode: str
     key: bytes
     flags: int
     exptime: int
     value: bytes
+    since: Now
     unique: int | None = None
 
 
@@ -229,8 +234,8 @@ def store(cache: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, .
     """set, add, replace, append, prepend and cas, once their whole value has arrived and was well formed."""
     results: list[Result] = []
     for found in find(cache, entry.key, now, rules):
-        for result in _store(found, entry, now, rules):
-            results.append(result._replace(clauses=found.clauses + result.clauses))
+        ends = _store(found, entry, now, rules)
+        results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
     return tuple(results)
 
 
@@ -267,11 +272,9 @@ def _join(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tupl
     return tuple(r._replace(clauses=(*r.clauses, f"text.{entry.mode}.keeps")) for r in results)
 
 
-def _write(
-    cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules
-) -> tuple[Result, ...]:
+def _write(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Link a new item; `keep` lends its flags and deadline."""
-    dies, expiry = deadline(entry.exptime, now, rules) if keep is None else (keep.dies, keep.expiry_clause)
+    dies, expiry = deadline(entry.exptime, entry.since, rules) if keep is None else (keep.dies, keep.expiry_clause)
     flags = entry.flags if keep is None else keep.flags
     size = _size(entry.key, flags, len(entry.value), rules)
     item = Item(entry.value, flags, dies, cache.next_cas, now, expiry if expiry != "text.exptime.zero" else "")
@@ -322,8 +325,8 @@ def count(cache: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: b
     """incr (up) and decr on the decimal number that an item holds."""
     results: list[Result] = []
     for found in find(cache, key, now, rules):
-        for result in _count(found, key, delta, rules, up=up):
-            results.append(result._replace(clauses=found.clauses + result.clauses))
+        ends = _count(found, key, delta, rules, up=up)
+        results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
     return tuple(results)
 
 
@@ -370,17 +373,18 @@ def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> Cache:
     """flush_all: all items go now, or all stored until the second before `delay` is over."""
     if delay <= 0:
         hidden = cache.hidden
-        if rules.traits.flush_returns == "may":
-            for key, item in cache.items.items():
-                hidden = hidden.put(key, item._replace(may_vanish=True))
+        for key, item in cache.items.items():
+            hidden = hidden.put(key, item._replace(may_vanish=True))
         return cache._replace(items=FrozenMap(), hidden=hidden, flush=None)
     due, _ = deadline(delay, now, rules)
     assert due is not None  # a positive delay has a deadline
+    after = cache._replace(flush=Span(due.lo - 1, due.hi - 1))
+    if rules.traits.flush_returns == "never":
+        return after
     items = cache.items
     for key, item in cache.hidden.items():
         items = items.put(key, item)
-    uncovered = cache.clean is not None and rules.traits.flush_returns == "may"
-    return cache._replace(items=items, hidden=FrozenMap(), flush=Span(due.lo - 1, due.hi - 1), uncovered=uncovered)
+    return after._replace(items=items, hidden=FrozenMap(), uncovered=cache.clean is not None)
 
 
 def met(cache: Cache, keys: tuple[bytes, ...]) -> Cache | None:

@@ -62,6 +62,7 @@ class Event(Enum):
 class Conn(NamedTuple):
     """One connection. `need` is the length in bytes, CR LF included, of the block being received or swallowed.
 
+    `since` is the moment of the store line, from which its exptime counts.
     `parts` counts the chunks that the present request has come in, `erred` remembers that the last one was refused,
     `queued` that replies wait to be written, `leaving` that the connection closes after them.
     """
@@ -71,6 +72,7 @@ class Conn(NamedTuple):
     request: text.Request | None = None
     line: bytes = b""
     need: int = 0
+    since: Now | None = None
     queued: int = 0
     leaving: bool = False
     parts: int = 0
@@ -229,9 +231,9 @@ def nothing(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     return (turn,)
 
 
-def refuse(turn: Turn, context: Context) -> tuple[Turn, ...]:
+def refuse(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Tell a connection too many that it is one."""
-    return _owe(turn, Owed((text.TOO_MANY,), ("text.conn.too-many",)), context, leaving=True)
+    return _owe(turn, Owed((text.TOO_MANY,), ("text.conn.too-many",)), leaving=True)
 
 
 def cut_line(turn: Turn, context: Context) -> tuple[Turn, ...]:
@@ -243,10 +245,10 @@ def cut_line(turn: Turn, context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=turn.conn._replace(buffer=buffer[end:], request=request, line=line)),)
 
 
-def line_memory(turn: Turn, context: Context) -> tuple[Turn, ...]:
+def line_memory(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Give up on a retrieval line without end."""
     clauses = ("text.line.get-too-long", "text.stream.owed-before-close")
-    return _owe(turn, Owed((text.LINE_MEMORY,), clauses), context, leaving=True)
+    return _owe(turn, Owed((text.LINE_MEMORY,), clauses), leaving=True)
 
 
 def cut_off(turn: Turn, context: Context) -> tuple[Turn, ...]:
@@ -256,20 +258,20 @@ def cut_off(turn: Turn, context: Context) -> tuple[Turn, ...]:
     if turn.conn.queued or turn.owed:
         clauses = (*clauses, "text.stream.owed-before-close")
     drops = context.rules.traits.close_drops == "queued"
-    return _owe(turn, Owed((), clauses, drops=drops), context, leaving=True)
+    return _owe(turn, Owed((), clauses, drops=drops), leaving=True)
 
 
 def execute(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Carry out a request of one line."""
     assert turn.conn.request is not None  # PARSE_CMD is entered by cut_line only
     done = answers.carry_out(turn.conn.request, turn.cache, context.now, context.rules)
-    return _finish(turn, done, context)
+    return _finish(turn, done)
 
 
-def expect_value(turn: Turn, _context: Context) -> tuple[Turn, ...]:
+def expect_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Wait for the value and its CR LF."""
     assert isinstance(turn.conn.request, text.Store)  # guarded by wants_value
-    return (turn._replace(conn=turn.conn._replace(need=turn.conn.request.length + 2)),)
+    return (turn._replace(conn=turn.conn._replace(need=turn.conn.request.length + 2, since=context.now)),)
 
 
 def refuse_large(turn: Turn, _context: Context) -> tuple[Turn, ...]:
@@ -293,10 +295,11 @@ def store_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
     request = conn.request
     assert isinstance(request, text.Store)  # NREAD is entered by expect_value only
     block, rest = conn.buffer[: conn.need], conn.buffer[conn.need :]
-    turn = turn._replace(conn=conn._replace(buffer=rest, need=0))
+    since = conn.since or context.now
+    turn = turn._replace(conn=conn._replace(buffer=rest, need=0, since=None))
     if block[-2:] != b"\r\n":
-        return _finish(turn, (answers.Done(turn.cache, answers.bad_chunk(request)),), context)
-    return _finish(turn, answers.store(request, block[:-2], turn.cache, context.now, context.rules), context)
+        return _finish(turn, (answers.Done(turn.cache, answers.bad_chunk(request)),))
+    return _finish(turn, answers.store(request, block[:-2], turn.cache, since, context.now, context.rules))
 
 
 def drop(turn: Turn, _context: Context) -> tuple[Turn, ...]:
@@ -305,23 +308,23 @@ def drop(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=conn._replace(buffer=b"", need=conn.need - len(conn.buffer))),)
 
 
-def answer_refused(turn: Turn, context: Context) -> tuple[Turn, ...]:
+def answer_refused(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Drop the rest of the block and give the answer that was put off."""
     conn = turn.conn
     assert isinstance(conn.request, text.Answer)  # SWALLOW is entered with an answer only
     owed = answers.answer(conn.request)
     turn = turn._replace(conn=conn._replace(buffer=conn.buffer[conn.need :], need=0))
     owed = owed._replace(clauses=(*owed.clauses, "text.store.swallowed"))
-    return _finish(turn, (answers.Done(turn.cache, owed),), context)
+    return _finish(turn, (answers.Done(turn.cache, owed),))
 
 
-def leave(turn: Turn, context: Context) -> tuple[Turn, ...]:
+def leave(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Close after what is queued."""
     assert isinstance(turn.conn.request, text.Quit)  # guarded by quits
     clauses = turn.conn.request.clauses
     if turn.conn.queued:
         clauses = (*clauses, "text.quit.after-replies")
-    return _owe(turn, Owed((), clauses), context, leaving=True)
+    return _owe(turn, Owed((), clauses), leaving=True)
 
 
 def write(turn: Turn, _context: Context) -> tuple[Turn, ...]:
@@ -329,11 +332,11 @@ def write(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=turn.conn._replace(queued=0)),)
 
 
-def farewell(turn: Turn, context: Context) -> tuple[Turn, ...]:
+def farewell(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """The client has finished: nothing more is owed."""
     inside = turn.conn.state is not State.WAITING
     clause = "text.stream.fin-in-value" if inside else "text.stream.half-close"
-    return _owe(turn, Owed((), (clause,)), context)
+    return _owe(turn, Owed((), (clause,)))
 
 
 def ignore(turn: Turn, _context: Context) -> tuple[Turn, ...]:
@@ -346,13 +349,11 @@ def release(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=Conn(State.CLOSED)),)
 
 
-def _owe(turn: Turn, owed: Owed, context: Context, *, leaving: bool = False) -> tuple[Turn, ...]:
-    return _finish(turn, (answers.Done(turn.cache, owed),), context, leaving=leaving)
+def _owe(turn: Turn, owed: Owed, *, leaving: bool = False) -> tuple[Turn, ...]:
+    return _finish(turn, (answers.Done(turn.cache, owed),), leaving=leaving)
 
 
-def _finish(
-    turn: Turn, done: tuple[answers.Done, ...], context: Context, *, leaving: bool = False
-) -> tuple[Turn, ...]:
+def _finish(turn: Turn, done: tuple[answers.Done, ...], *, leaving: bool = False) -> tuple[Turn, ...]:
     """A request is over: note what is owed for it in each allowed world."""
     conn = turn.conn
     stream: tuple[str, ...] = ("text.stream.chunks",) if conn.parts > 1 else ()
@@ -450,13 +451,13 @@ def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context)
         return (Turn(conn, cache, (), ()),)
     if chunk and conn.state is not State.CLOSED:
         conn = conn._replace(buffer=conn.buffer + chunk, parts=conn.parts + 1)
-    todo = _take(Turn(conn, cache, (), ()), event, rows, context)
+    todo = _take(Turn(conn, cache, (), ()), rows, context)
     finished = []
     while todo:
         turn = todo.pop()
         if turn.unspecified is None:
             rows = TABLE.get((turn.conn.state, Event.TURN))
-            moved = _take(turn, Event.TURN, rows, context) if rows else []
+            moved = _take(turn, rows, context) if rows else []
             if moved:
                 todo += moved
                 continue
@@ -464,7 +465,7 @@ def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context)
     return tuple(finished)
 
 
-def _take(turn: Turn, event: Event, rows: tuple[Row, ...], context: Context) -> list[Turn]:
+def _take(turn: Turn, rows: tuple[Row, ...], context: Context) -> list[Turn]:
     """Take the first row that holds, and before it each that holds maybe; none: the machine waits."""
     moved = []
     for row in rows:

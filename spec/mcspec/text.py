@@ -238,9 +238,7 @@ def _touching(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) 
     return _keys(words, 2, exptime, clauses, rules)
 
 
-def _keys(
-    words: tuple[bytes, ...], first: int, exptime: int | None, clauses: tuple[str, ...], rules: Rules
-) -> Request:
+def _keys(words: tuple[bytes, ...], first: int, exptime: int | None, clauses: tuple[str, ...], rules: Rules) -> Request:
     keys = words[first:]
     if sum(map(len, words)) >= rules.limits.line:
         clauses = (*clauses, "text.line.get-may-grow")
@@ -277,9 +275,9 @@ def _storage(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
     quiet, clauses = _noreply(words, clauses)
     header = _header(words, rules)
     if isinstance(header, str):
-        swallowed = (*clauses, *_quiet_error(quiet), "text.store.header-error", header)
+        swallowed = (*clauses, *_quiet_error(quiet=quiet), "text.store.header-error", header)
         return Answer(BAD_FORMAT, quiet, swallowed, swallow=length + 2)
-    return _accepted(words, header, length, quiet, clauses)
+    return _accepted(words, header, length, clauses, quiet=quiet)
 
 
 def _storage_kept(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
@@ -288,18 +286,18 @@ def _storage_kept(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rul
     header = _header(words, rules)
     length = _length(words[4], rules)
     if isinstance(header, str):
-        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet), "text.store.header-error", header))
+        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.store.header-error", header))
     if length is None:
         return Answer(BAD_FORMAT, quiet, (*clauses, "text.store.length-error", _length_clause(words[4])))
-    return _accepted(words, header, length, quiet, clauses)
+    return _accepted(words, header, length, clauses, quiet=quiet)
 
 
-def _quiet_error(quiet: bool) -> tuple[str, ...]:
+def _quiet_error(*, quiet: bool) -> tuple[str, ...]:
     return ("text.noreply.silent-error",) if quiet else ()
 
 
 def _accepted(
-    words: tuple[bytes, ...], header: tuple[int, int, int | None], length: int, quiet: bool, clauses: tuple[str, ...]
+    words: tuple[bytes, ...], header: tuple[int, int, int | None], length: int, clauses: tuple[str, ...], *, quiet: bool
 ) -> Store:
     flags, exptime, unique = header
     clauses = (*clauses, *_number_clauses(words, flags, exptime))
@@ -366,11 +364,11 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     clauses = _extra(clauses, words, 4)
     quiet, clauses = _noreply(words, clauses)
     if len(words[1]) > rules.limits.key:
-        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet), "text.key.too-long"))
+        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
     delta = _counter(words[2], rules)
     if delta is None:
         clause = "text.number.delta-range" if words[2].isdigit() else "text.number.delta-strict"
-        return Answer(BAD_DELTA, quiet, (*clauses, *_quiet_error(quiet), "text.delta.bad-delta", clause))
+        return Answer(BAD_DELTA, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.delta.bad-delta", clause))
     if delta >= 2**63:
         clauses = (*clauses, "text.number.delta-range")
     return Simple(words[0].decode(), words[1], delta, quiet, clauses)
@@ -395,7 +393,7 @@ def _delete(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) ->
         elif zero:
             clauses = (*clauses, "text.delete.zero")
     if len(words[1]) > rules.limits.key:
-        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet), "text.key.too-long"))
+        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
     return Simple("delete", words[1], 0, quiet, clauses)
 
 
@@ -407,10 +405,10 @@ def _touch(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     clauses = _extra(clauses, words, 4)
     quiet, clauses = _noreply(words, clauses)
     if len(words[1]) > rules.limits.key:
-        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet), "text.key.too-long"))
+        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
     exptime = _signed(words[2], rules)
     if exptime is None:
-        refused = (*clauses, *_quiet_error(quiet), "text.touch.bad-exptime", "text.number.exptime-strict")
+        refused = (*clauses, *_quiet_error(quiet=quiet), "text.touch.bad-exptime", "text.number.exptime-strict")
         return Answer(BAD_EXPTIME, quiet, refused)
     return Simple("touch", words[1], exptime, quiet, clauses)
 
@@ -426,7 +424,7 @@ def _flush(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     if len(words) > (2 if quiet else 1):
         delay = _signed(words[1], rules)
     if delay is None:
-        refused = (*clauses, *_quiet_error(quiet), "text.flush.bad-delay", "text.number.exptime-strict")
+        refused = (*clauses, *_quiet_error(quiet=quiet), "text.flush.bad-delay", "text.number.exptime-strict")
         return Answer(BAD_EXPTIME, quiet, refused)
     return Simple("flush_all", b"", delay, quiet, clauses)
 
@@ -447,7 +445,7 @@ def _verbosity(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules)
     else:
         level = scan.c_unsigned(words[1])
     if level is None:
-        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet), "text.verbosity.bad-level"))
+        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.verbosity.bad-level"))
     return Answer(b"OK\r\n", quiet, (*clauses, "text.verbosity.ok"))
 
 

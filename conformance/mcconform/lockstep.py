@@ -1,0 +1,241 @@
+"""Lock-step: the specification and a server's engine driven through the same chunks, without a socket.
+
+After every chunk the engine must have said everything that it owes, and nothing else: each byte is judged when it
+appears. A stream costs less than a millisecond, so a million of them is an afternoon walk, not a night.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from mcconform import conversation as talk
+from mcconform import options
+from mcconform.conversation import Conversation
+from mcconform.observed import Uniques
+from mcconform.oracle import Oracle, Refusal
+from mcconform.streams import Scope
+from mcconform.streams import conversation as generated
+from mcspec import Now, Outcome, Rules
+
+
+class EngineConnection(Protocol):
+    """One connection to an engine in this process; everything sent is processed before `send` returns."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has ended the connection."""
+        ...
+
+    def send(self, chunk: bytes) -> None:
+        """Deliver bytes."""
+        ...
+
+    def receive(self) -> bytes:
+        """Everything written since the last call."""
+        ...
+
+    def half_close(self) -> None:
+        """Deliver the client's FIN."""
+        ...
+
+    def reset(self) -> None:
+        """Break the connection."""
+        ...
+
+
+class Engine(Protocol):
+    """An engine in this process with a clock set by hand."""
+
+    @property
+    def now(self) -> float:
+        """The server's unix time in seconds."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        ...
+
+    def open(self) -> EngineConnection:
+        """Connect."""
+        ...
+
+
+Factory = Callable[[Sequence[str]], Engine]
+
+HITS = frozenset(
+    f"text.{name}"
+    for name in (
+        "get.hit gets.hit gat.hit gats.hit set.replaces add.exists replace.stored append.joined append.too-large"
+        " prepend.joined prepend.too-large cas.stored cas.exists cas.zero incr.adds incr.wraps decr.subtracts"
+        " decr.floor delta.non-numeric delete.deleted touch.touched"
+    ).split()
+)
+MISSES = frozenset(
+    f"text.{name}"
+    for name in (
+        "get.miss gat.miss set.stored add.stored replace.missing append.missing prepend.missing cas.missing"
+        " delta.missing delete.missing touch.missing"
+    ).split()
+)
+
+
+@dataclass
+class Tally:
+    """What a run of streams did: the shape of the streams and what of the specification they reached."""
+
+    streams: int = 0
+    unspecified: int = 0
+    hits: int = 0
+    misses: int = 0
+    requests: Counter[int] = field(default_factory=Counter)
+    connections: Counter[int] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    clauses: set[str] = field(default_factory=set)
+
+    def merge(self, other: Tally) -> None:
+        """Add what another run did."""
+        self.streams += other.streams
+        self.unspecified += other.unspecified
+        self.hits += other.hits
+        self.misses += other.misses
+        self.requests += other.requests
+        self.connections += other.connections
+        self.rows += other.rows
+        self.clauses |= other.clauses
+
+    @staticmethod
+    def median(counts: Counter[int]) -> int:
+        """The median of a distribution given as counts; 0 of an empty one."""
+        half, seen = sum(counts.values()) / 2, 0
+        for value in sorted(counts):
+            seen += counts[value]
+            if seen >= half:
+                return value
+        return 0
+
+    def __str__(self) -> str:
+        looked = self.hits + self.misses
+        return (
+            f"{self.streams} streams, median {self.median(self.requests)} requests on"
+            f" {self.median(self.connections)} connections, {100 * self.hits / max(1, looked):.0f} % hits,"
+            f" {len(self.rows)} rows, {len(self.clauses)} clauses, {self.unspecified} ended unspecified"
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A stream on which the engine broke a clause. `error` is set instead if the engine raised."""
+
+    stream: Conversation
+    refusal: Refusal | None
+    error: str = ""
+
+
+def judge(stream: Conversation, engine: Engine, rules: Rules, tally: Tally | None = None) -> Difference | None:
+    """Run one stream through the engine and the specification; the difference if there is one."""
+    counted = _Counted()
+    oracle = Oracle(rules, observer=counted.note if tally is not None else None)
+    try:
+        _drive(stream, engine, oracle)
+    except Exception as error:  # noqa: BLE001 - whatever a broken engine raises is a finding, not our failure
+        return Difference(stream, None, f"{type(error).__name__}: {error}")
+    if oracle.exhausted:
+        return Difference(stream, None, "more live worlds than the oracle can follow")
+    if tally is not None:
+        counted.add_to(tally, oracle)
+    return Difference(stream, oracle.refusal) if oracle.refusal is not None else None
+
+
+def _drive(stream: Conversation, engine: Engine, oracle: Oracle) -> None:
+    lines: dict[int, EngineConnection] = {}
+    ended: set[int] = set()
+    uniques = Uniques()
+
+    def listen(conn: int) -> None:
+        line = lines[conn]
+        data = line.receive()
+        if data:
+            uniques.feed(conn, data)
+            oracle.received(conn, data)
+        if line.closed and conn not in ended:
+            ended.add(conn)
+            oracle.ended(conn)
+        oracle.settled(conn)
+
+    for step in stream.steps:
+        now = Now(int(engine.now), int(engine.now))
+        if isinstance(step, talk.Advance):
+            engine.advance(step.seconds)
+            continue
+        if step.conn is None or isinstance(step, talk.Settle):
+            continue
+        conn = step.conn
+        if conn not in lines:
+            lines[conn] = engine.open()
+            oracle.open(conn, now)
+            listen(conn)
+        line = lines[conn]
+        if isinstance(step, talk.Send):
+            data = b"".join(uniques.bind(part, engine.now) for part in step.parts)
+            for piece in talk.pieces(data, step.cuts):
+                oracle.send(conn, piece, now)
+                line.send(piece)
+                listen(conn)
+                if oracle.over:
+                    return
+        elif isinstance(step, talk.HalfClose):
+            oracle.half_close(conn, now)
+            line.half_close()
+            listen(conn)
+        elif isinstance(step, talk.Reset | talk.Close):
+            oracle.reset(conn, now)
+            line.reset()
+            ended.add(conn)
+
+
+class _Counted:
+    """Counts what one stream went through."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[int] = Counter()
+        self.rows: list[str] = []
+        self.hits = self.misses = 0
+
+    def note(self, outcome: Outcome) -> None:
+        """Take an outcome in."""
+        self.rows += outcome.rows
+        for owed in outcome.owed:
+            if owed.request:
+                self.requests[outcome.conn] += 1
+            for clause in owed.clauses:
+                if clause in HITS:
+                    self.hits += 1
+                elif clause in MISSES:
+                    self.misses += 1
+
+    def add_to(self, tally: Tally, oracle: Oracle) -> None:
+        """Add the stream to a tally."""
+        tally.streams += 1
+        tally.unspecified += oracle.unspecified is not None
+        tally.hits += self.hits
+        tally.misses += self.misses
+        tally.requests[sum(self.requests.values())] += 1
+        tally.connections[len(self.requests)] += 1
+        tally.rows.update(self.rows)
+        tally.clauses |= oracle.passed
+
+
+def run(
+    factory: Factory, rules: Rules, seeds: Iterable[int], scope: Scope | None = None, tally: Tally | None = None
+) -> Difference | None:
+    """Judge one generated stream for each seed, each on a new engine; the first difference."""
+    for seed in seeds:
+        stream = generated(Random(seed), scope, f"seed {seed}")
+        difference = judge(stream, factory(stream.options), options.apply(rules, stream.options), tally)
+        if difference is not None:
+            return difference
+    return None

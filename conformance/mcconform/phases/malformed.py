@@ -1,0 +1,99 @@
+"""Phase ``malformed``: garbage that knows the grammar, with a sentinel after it.
+
+Valid streams are bent: bytes flipped, dropped, doubled; words left out, swapped, replaced by limits of the grammar;
+line ends damaged; lengths that lie.  The first byte is never that of the binary protocol, which another chapter
+specifies, and no command of another chapter is written on purpose.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from mcconform.conversation import PREFIX, Conversation, Send, Settle
+from mcconform.generate import ODD, request
+from mcconform.phases.base import Plan
+
+NUMBERS = (
+    b"0", b"1", b"-1", b"+1", b"-", b"+", b"00", b"1 ", b"4294967295", b"4294967296", b"2147483647", b"2147483648",
+    b"18446744073709551615", b"18446744073709551616", b"99999999999999999999999", b"1e3", b"0x10", b"1.5", b"1\x00",
+    b"\t1", b"1\t", b"", b"noreply", b"-2147483649", b"\xb2",
+)  # fmt: skip
+WORDS = (
+    b"get", b"gets", b"gat", b"gats", b"set", b"add", b"replace", b"append", b"prepend", b"cas", b"incr", b"decr",
+    b"delete", b"touch", b"version", b"quit", b"stats", b"GET", b"sett", b"ge", b"", b"\x00", b"HTTP/1.1", b"bget",
+)  # fmt: skip
+ENDS = (b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r\r\n", b" \r\n", b"\r", b"\n\r", b"\x00\r\n", b"")
+
+
+def conversations(plan: Plan) -> Iterator[Conversation]:
+    """As many as the plan asks for."""
+    rng = plan.random("malformed")
+    for number in range(plan.max_examples):
+        yield conversation(rng, f"malformed-{number}")
+
+
+def conversation(rng: random.Random, name: str) -> Conversation:
+    """One stream of one to six pieces of garbage, cut somewhere or nowhere."""
+    stream = b"".join(piece(rng) for _ in range(rng.randrange(1, 7)))
+    if rng.random() < 0.3:
+        stream = mutate(rng, stream)
+    stream = tame(stream)
+    if rng.random() < 0.7 and not stream.endswith(b"\n"):
+        stream += b"\r\n"
+    count = rng.choice((0, 0, 0, 1, 2, 5))
+    cuts = sorted({rng.randrange(len(stream)) for _ in range(count)}) if stream else ()
+    return Conversation(name, (Send(0, (stream,), tuple(cuts)), Settle()))
+
+
+def piece(rng: random.Random) -> bytes:
+    """One line or request, most likely a wrong one."""
+    kind = rng.randrange(10)
+    if kind < 3:
+        return mutate(rng, _valid(rng))
+    if kind < 6:
+        words = [rng.choice(WORDS)]
+        words += [PREFIX + b"-" + rng.choice((b"a", b"b", b"k" * 243, b"k" * 244, b"\xff\x01"))]
+        words += [rng.choice(NUMBERS) for _ in range(rng.choice((0, 1, 2, 3, 3, 3, 4, 5)))]
+        if rng.random() < 0.2:
+            words.append(b"noreply")
+        line = rng.choice((b" ", b" ", b" ", b"  ")).join(words) + rng.choice(ENDS)
+        return line + (rng.choice((b"x\r\n", b"abc\r\n", b"")) if rng.random() < 0.5 else b"")
+    if kind < 8:
+        return rng.choice(ODD)
+    if kind < 9:
+        return bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))) + rng.choice(ENDS)
+    return _valid(rng)
+
+
+def _valid(rng: random.Random) -> bytes:
+    parts = request(rng.randrange(256), rng.randrange(256), rng.randrange(256))
+    return b"".join(part if isinstance(part, bytes) else b"1" for part in parts)
+
+
+def mutate(rng: random.Random, data: bytes) -> bytes:
+    """The bytes with one to three small damages."""
+    bent = bytearray(data)
+    for _ in range(rng.randrange(1, 4)):
+        if not bent:
+            break
+        at = rng.randrange(len(bent))
+        kind = rng.randrange(6)
+        if kind == 0:
+            bent[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del bent[at : at + rng.randrange(1, 4)]
+        elif kind == 2:
+            bent[at:at] = bent[at : at + rng.randrange(1, 9)]
+        elif kind == 3:
+            bent[at] = rng.choice(b"\r\n \0\t\x7f\xff0-")
+        elif kind == 4:
+            bent[at:at] = rng.choice(NUMBERS)
+        else:
+            bent[at:] = b""
+    return bytes(bent)
+
+
+def tame(stream: bytes) -> bytes:
+    """Keep a stream within the text protocol: its first byte must not select the binary one."""
+    return b"g" + stream[1:] if stream[:1] == b"\x80" else stream

@@ -1,0 +1,137 @@
+"""Phase ``splits``: the same bytes cut differently.
+
+Every two-way split of every hand-picked vector, pieces of a few fixed sizes, one byte at a time, random compositions,
+and pipelines of several vectors in one write.  The outcome must not depend on any of it; the oracle, which knows
+nothing of chunks, judges.  Beyond its first ``WHOLE`` bytes a stream is cut around the boundaries of the grammar only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, width
+from mcconform.phases.base import Plan, plain
+from mcconform.phases.vectors import picked
+
+WHOLE = 4096
+"""Bytes up to which a stream is cut at every place."""
+
+NEAR = 8
+"""Bytes around a boundary of the grammar that are cut in longer streams."""
+
+MOST_PIECES = 4096
+"""A composition has at most so many pieces."""
+
+SIZES = (2, 3, 7, 16)
+"""Piece sizes in bytes of the fixed compositions."""
+
+COMPOSITIONS = 2
+"""Random compositions of each vector."""
+
+PIPELINES = 5
+"""Pipelines of several vectors, per hundred examples."""
+
+
+def conversations(plan: Plan) -> Iterator[Conversation]:
+    """The splits of the vectors of the selection that do not fail as they are."""
+    rng = plan.random("splits")
+    sources = [c for c in picked() if plan.wanted(c) and c.clock == "none" and not c.options]
+    sources = [c for c in sources if c.id not in plan.failed]
+    for source in sources:
+        joined = join(source)
+        yield from of(joined, rng)
+    pool = [c for c in sources if plain(c) and c.size <= 200 and b"quit" not in _text(c)]
+    for number in range(plan.max_examples * PIPELINES // 100 if len(pool) > 1 else 0):
+        yield _pipeline(rng, pool, number)
+
+
+def join(conversation: Conversation) -> Conversation:
+    """The conversation with Sends that follow each other on one connection joined into one write."""
+    steps: list[Step] = []
+    for step in conversation.steps:
+        before = steps[-1] if steps else None
+        if isinstance(step, Send) and isinstance(before, Send) and before.conn == step.conn:
+            steps[-1] = Send(step.conn, _merged(before.parts + step.parts))
+        else:
+            steps.append(replace(step, cuts=()) if isinstance(step, Send) else step)
+    return replace(conversation, steps=tuple(steps))
+
+
+def of(joined: Conversation, rng: random.Random) -> Iterator[Conversation]:
+    """Every split of a joined conversation; the joined one itself comes first."""
+    yield _cut(joined, "joined", {})
+    for index, step in enumerate(joined.steps):
+        if isinstance(step, Send):
+            for place in places(step):
+                yield _cut(joined, f"split-{index}-{place}", {index: (place,)})
+    lengths = {i: sum(map(width, s.parts)) for i, s in enumerate(joined.steps) if isinstance(s, Send)}
+    if sum(lengths.values()) <= MOST_PIECES:
+        yield _cut(joined, "bytes", {i: tuple(range(1, n)) for i, n in lengths.items()})
+    for size in SIZES:
+        if sum(lengths.values()) <= MOST_PIECES * size:
+            yield _cut(joined, f"pieces-{size}", {i: tuple(range(size, n, size)) for i, n in lengths.items()})
+    for number in range(COMPOSITIONS):
+        yield _cut(joined, f"random-{number}", {i: _composition(rng, n) for i, n in lengths.items()})
+
+
+def places(step: Send) -> list[int]:
+    """Where a write is cut in two: everywhere if it is short, else as the module says.
+
+    The inside of a repetition looks the same everywhere: its ends and the neighbourhood of round offsets, where buffers
+    and limits have their edges, stand for it.
+    """
+    total = sum(map(width, step.parts))
+    found: set[int] = set()
+    offset = 0
+    for part in step.parts:
+        end = offset + width(part)
+        edges = [offset, end]
+        if isinstance(part, Repeat):
+            edges += [at for at in (256, 1024, 2048, 16384, 65536, total - 2) if offset < at < end]
+        elif end <= WHOLE:
+            found.update(range(offset, end))
+        elif isinstance(part, bytes):
+            edges += [offset + at for at, byte in enumerate(part) if byte in b"\r\n "]
+        for edge in edges:
+            found.update(range(edge - NEAR, edge + NEAR + 1))
+        offset = end
+    return sorted(at for at in found if 0 < at < total)
+
+
+def _cut(joined: Conversation, name: str, cuts: dict[int, tuple[int, ...]]) -> Conversation:
+    steps = tuple(
+        replace(step, cuts=cuts[index]) if isinstance(step, Send) and index in cuts else step
+        for index, step in enumerate(joined.steps)
+    )
+    return replace(joined, id=f"{joined.id}.{name}", steps=steps)
+
+
+def _composition(rng: random.Random, total: int) -> tuple[int, ...]:
+    count = min(rng.randrange(1, 12), max(0, total - 1))
+    return tuple(sorted(rng.sample(range(1, total), count))) if count else ()
+
+
+def _merged(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    merged: list[Part] = []
+    for part in parts:
+        before = merged[-1] if merged else None
+        if isinstance(part, bytes) and isinstance(before, bytes):
+            merged[-1] = before + part
+        else:
+            merged.append(part)
+    return tuple(merged)
+
+
+def _text(conversation: Conversation) -> bytes:
+    return b"".join(step.literal() or b"" for step in conversation.steps if isinstance(step, Send))
+
+
+def _pipeline(rng: random.Random, pool: list[Conversation], number: int) -> Conversation:
+    chosen = [rng.choice(pool) for _ in range(rng.randrange(2, 7))]
+    stream = b"".join(_text(conversation) for conversation in chosen)
+    cuts = _composition(rng, len(stream)) if rng.random() < 0.5 else ()
+    clauses = tuple(dict.fromkeys(clause for conversation in chosen for clause in conversation.clauses))
+    note = "joined: " + ", ".join(conversation.id for conversation in chosen)
+    return Conversation(f"pipeline-{number}", (Send(0, (stream,), cuts), Settle()), clauses, note=note)
