@@ -114,7 +114,9 @@ class Oracle:
     used: bool = False
     """Whether others stored and flushed things on this server before: some profiles can bring them back."""
     observer: Callable[[Outcome], None] | None = None
-    """Told of the first allowed outcome of every event; then outcomes carry the rows of the table they took."""
+    """Told of the first allowed outcome of every event."""
+    trace: bool = False
+    """Whether outcomes carry the rows of the table that they took."""
     refusal: Refusal | None = None
     unspecified: str | None = None
     exhausted: bool = False
@@ -169,7 +171,7 @@ class Oracle:
         grown: list[_Live] = []
         observer = self.observer
         for live in self._lives:
-            outcomes = step(live.world, happening, now, self.rules, trace=self.observer is not None)
+            outcomes = step(live.world, happening, now, self.rules, trace=self.trace)
             for outcome in outcomes:
                 if outcome.unspecified is not None:
                     self.unspecified = outcome.unspecified

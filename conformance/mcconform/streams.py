@@ -79,7 +79,7 @@ UNFINISHED = (
     b"get %sa" % PREFIX,
 )
 LARGE = (b"set %sa 0 0 %d\r\n", b"add %sa 1 0 %d\r\n", b"append %sb 0 0 %d\r\n", b"prepend %sa 0 0 %d\r\n")
-CUT_STYLES = ("whole", "whole", "some", "some", "some", "many", "bytes")
+CUT_STYLES = (*("whole",) * 7, *("some",) * 10, *("many",) * 3, "bytes")
 ITEM_LIMIT, SMALL_LIMIT, OVERHEAD = 1024 * 1024, 1024, 48 + 8 + 1 + 2
 
 
@@ -107,7 +107,7 @@ def conversation(rng: Random, scope: Scope | None = None, name: str = "stream") 
     for _ in range(rng.randrange(3, 7)):
         lane = rng.randrange(count)
         parts: list[Part] = []
-        for _ in range(rng.choice((1, 2, 3, 4, 6))):
+        for _ in range(rng.choice((1, 1, 2, 3, 4))):
             parts += _request(rng, scope)
         lanes[lane] += _sends(rng, lane, parts)
     steps = _interleaved(rng, scope, lanes)
@@ -178,7 +178,10 @@ def _request(rng: Random, scope: Scope) -> list[Part]:
 
 
 def _key(rng: Random) -> bytes:
-    return rng.choice(ODD_KEYS) if rng.random() < 0.02 else rng.choice(KEYS)
+    draw = rng.random()
+    if draw < 0.02:
+        return rng.choice(ODD_KEYS)
+    return ODD_KEYS[0] if draw < 0.04 else rng.choice(KEYS)
 
 
 def _pick(rng: Random, usual: tuple[bytes, ...], odd: tuple[bytes, ...], chance: float = 0.06) -> bytes:
