@@ -11,9 +11,12 @@ whatever it reports: lengths and cuts stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 PREFIX = b"mcspec"
 """The canonical key prefix, in bytes."""

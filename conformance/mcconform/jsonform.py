@@ -31,8 +31,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcconform.conversation import (
     Advance,
@@ -51,6 +50,10 @@ from mcconform.conversation import (
     StopReading,
     TimeRef,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _MARKS: dict[str, type[Open | HalfClose | Reset | Close | StopReading | Resume]] = {
     "open": Open,

@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mcconform import conversation as talk
 from mcconform import options
-from mcconform.conversation import Conversation
 from mcconform.observed import Uniques
 from mcconform.oracle import Oracle, Refusal
 from mcconform.streams import Scope
 from mcconform.streams import conversation as generated
 from mcspec import Now, Outcome, Rules
+
+if TYPE_CHECKING:
+    from mcconform.conversation import Conversation
 
 
 class EngineConnection(Protocol):
@@ -71,18 +73,45 @@ TRACED = 16
 
 HITS = frozenset(
     f"text.{name}"
-    for name in (
-        "get.hit gets.hit gat.hit gats.hit set.replaces add.exists replace.stored append.joined append.too-large"
-        " prepend.joined prepend.too-large cas.stored cas.exists cas.zero incr.adds incr.wraps decr.subtracts"
-        " decr.floor delta.non-numeric delete.deleted touch.touched"
-    ).split()
+    for name in [
+        "get.hit",
+        "gets.hit",
+        "gat.hit",
+        "gats.hit",
+        "set.replaces",
+        "add.exists",
+        "replace.stored",
+        "append.joined",
+        "append.too-large",
+        "prepend.joined",
+        "prepend.too-large",
+        "cas.stored",
+        "cas.exists",
+        "cas.zero",
+        "incr.adds",
+        "incr.wraps",
+        "decr.subtracts",
+        "decr.floor",
+        "delta.non-numeric",
+        "delete.deleted",
+        "touch.touched",
+    ]
 )
 MISSES = frozenset(
     f"text.{name}"
-    for name in (
-        "get.miss gat.miss set.stored add.stored replace.missing append.missing prepend.missing cas.missing"
-        " delta.missing delete.missing touch.missing"
-    ).split()
+    for name in [
+        "get.miss",
+        "gat.miss",
+        "set.stored",
+        "add.stored",
+        "replace.missing",
+        "append.missing",
+        "prepend.missing",
+        "cas.missing",
+        "delta.missing",
+        "delete.missing",
+        "touch.missing",
+    ]
 )
 
 

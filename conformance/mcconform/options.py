@@ -6,9 +6,12 @@ that change nothing a client can see (``-t``, ``-v``) pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mcspec import Rules
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcspec import Rules
 
 _UNITS = {"k": 1024, "m": 1024 * 1024}
 

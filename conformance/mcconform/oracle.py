@@ -7,10 +7,13 @@ dies, the server has broken a clause, and `refusal` says which one and where. Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mcspec import Cache, Event, Fit, Happening, Now, Outcome, Owed, Rules, State, World, describe, idle, match, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 MOST_WORLDS = 64
 """More live worlds than this is an error of the harness: the conversation forks too much to be judged."""

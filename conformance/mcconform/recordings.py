@@ -10,12 +10,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcconform.oracle import Oracle
 from mcspec import Now, Rules, describe
 from mcspec.pattern import VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Step = Mapping[str, Any]
 

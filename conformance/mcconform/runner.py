@@ -17,10 +17,8 @@ wait for; generators put a Settle between them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
-
-from mcspec import Rules
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform import options, safety
 from mcconform.conversation import (
@@ -40,9 +38,14 @@ from mcconform.conversation import (
     rename,
 )
 from mcconform.observed import Canon, Uniques, shown
-from mcconform.oracle import Oracle
+from mcconform.oracle import Oracle, Refusal
 from mcconform.targets import DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
 from mcconform.verdict import Difference, Line, Result, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcspec import Rules
 
 SENTINEL = b"version\r\n"
 
@@ -95,10 +98,7 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
         return result
     again = _Run(conversation, target, setting, prefix[:-1] + b"_", setting.patience).result()
     if again.verdict in (Verdict.PASS, Verdict.DEVIATES):
-        return Result(
-            conversation, Verdict.INCONCLUSIVE, again.passed, again.deviates, None,
-            f"an answer took longer than {setting.timeout:g} s once", again.transcript,
-        )
+        return replace(again, verdict=Verdict.INCONCLUSIVE, reason=f"an answer took longer than {setting.timeout:g} s")
     return again
 
 
@@ -125,6 +125,7 @@ class _Run:
         self.oracle = Oracle(options.apply(judge.rules, conversation.options))
         self.base = None if judge.base is None else Oracle(options.apply(judge.base, conversation.options))
         self.deviates: tuple[str, ...] = ()
+        self.held: frozenset[str] = frozenset()
         self.session: Session
 
     def result(self) -> Result:
@@ -292,12 +293,11 @@ class _Run:
         event(self.oracle)
         if self.base is not None:
             event(self.base)
-            if self.base.refusal is not None:
-                self.deviates = tuple(self.base.refusal.clauses[-1:])
+            if self.base.over:
+                self.held = frozenset(self.base.passed)
+                self.deviates = tuple(self.base.refusal.clauses[-1:]) if self.base.refusal is not None else ()
                 self.base = None
-            elif self.base.exhausted or self.base.unspecified is not None:
-                self.base = None
-        if self.oracle.refusal is not None or self.oracle.exhausted or self.oracle.unspecified is not None:
+        if self.oracle.over:
             raise _Stop
 
     # ------------------------------------------------------------------------------------------------ transcript
@@ -343,31 +343,36 @@ class _Run:
         self._hear()
         canon = Canon(self.prefix)
         transcript = tuple(
-            Line(line.kind, line.conn, canon(line.data) if line.kind == "receive" else line.data)
-            for line in self.lines
+            Line(line.kind, line.conn, canon(line.data) if line.kind == "receive" else line.data) for line in self.lines
         )
         oracle = self.oracle
         passed = frozenset(oracle.passed)
+        held = passed if self.setting.judge.base is None else self.held
+        if self.base is not None:
+            held = frozenset(self.base.passed)
+        result = Result(self.original, Verdict.PASS, passed, held, self.deviates, transcript=transcript)
         if oracle.refusal is not None:
-            death = self.target.death()
-            found = oracle.refusal
-            difference = Difference(
-                kind="crash" if death else found.kind,
-                clauses=tuple(found.clauses),
-                conn=found.conn,
-                expected=tuple(text.replace(self.prefix.decode(), PREFIX.decode()) for text in found.expected),
-                observed=canon(found.observed),
-                context=found.context.replace(self.prefix, PREFIX),
-                detail=f"the server ended: {death}" if death else "",
+            return replace(
+                result, verdict=Verdict.FAIL, deviates=(), difference=self._difference(oracle.refusal, canon)
             )
-            return Result(self.original, Verdict.FAIL, passed, (), difference, transcript=transcript)
         if oracle.exhausted:
             reason = "more than 64 worlds are possible: the judge cannot follow"
-            return Result(self.original, Verdict.HARNESS_ERROR, reason=reason, transcript=transcript)
+            return replace(result, verdict=Verdict.HARNESS_ERROR, reason=reason)
         if oracle.unspecified is not None:
-            return Result(self.original, Verdict.UNSPECIFIED, passed, (), None, oracle.unspecified, transcript)
-        verdict = Verdict.DEVIATES if self.deviates else Verdict.PASS
-        return Result(self.original, verdict, passed, self.deviates, None, "", transcript)
+            return replace(result, verdict=Verdict.UNSPECIFIED, reason=oracle.unspecified)
+        return replace(result, verdict=Verdict.DEVIATES) if self.deviates else result
+
+    def _difference(self, found: Refusal, canon: Canon) -> Difference:
+        death = self.target.death()
+        return Difference(
+            kind="crash" if death else found.kind,
+            clauses=tuple(found.clauses),
+            conn=found.conn,
+            expected=tuple(text.replace(self.prefix.decode(), PREFIX.decode()) for text in found.expected),
+            observed=canon(found.observed),
+            context=found.context.replace(self.prefix, PREFIX),
+            detail=f"the server ended: {death}" if death else "",
+        )
 
     def _failed(self, kind: str, detail: str) -> Result:
         """A failure outside of what the oracle sees: the server is gone."""
@@ -375,9 +380,14 @@ class _Run:
         self._hear()
         sent = [line.data for line in self.lines if line.kind == "send"]
         difference = Difference(
-            kind, ("text.stream.error-keeps-open",), self.last or 0, ("an open connection",), b"", b"".join(sent[-3:]),
+            kind,
+            ("text.stream.error-keeps-open",),
+            self.last or 0,
+            ("an open connection",),
+            b"",
+            b"".join(sent[-3:]),
             f"the server ended: {death}" if death else detail,
         )
-        return Result(
-            self.original, Verdict.FAIL, frozenset(self.oracle.passed), (), difference, transcript=tuple(self.lines)
-        )
+        passed = frozenset(self.oracle.passed)
+        transcript = tuple(self.lines)
+        return Result(self.original, Verdict.FAIL, passed, difference=difference, transcript=transcript)

@@ -7,9 +7,8 @@ knows, and a few are noise. The lock-step test, the fuzzer and the live comparis
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
+from typing import TYPE_CHECKING
 
 from mcconform.conversation import (
     PREFIX,
@@ -24,6 +23,10 @@ from mcconform.conversation import (
     Settle,
     Step,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
 
 KEYS = tuple(PREFIX + name for name in (b"a", b"b", b"c"))
 ODD_KEYS = (

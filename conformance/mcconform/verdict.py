@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mcconform.conversation import Conversation
+if TYPE_CHECKING:
+    from mcconform.conversation import Conversation
 
 
 class Verdict(StrEnum):
@@ -63,6 +64,8 @@ class Result:
     conversation: Conversation
     verdict: Verdict
     passed: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    """Clauses that observed outcomes went through as base has them; the same as ``passed`` where base is the profile."""
     deviates: tuple[str, ...] = ()
     difference: Difference | None = None
     reason: str = ""

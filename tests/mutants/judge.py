@@ -58,7 +58,9 @@ def try_out(module: str, text: str, glob: str = "*", streams: int = 4000, limit:
     """Fork, import the mutant, judge it until a clause fails, the conversations end or the time is up."""
     here, there = multiprocessing.Pipe(duplex=False)
     began = time.monotonic()
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(there, module, text, glob, streams, limit))
+    process = multiprocessing.get_context("fork").Process(
+        target=_child, args=(there, module, text, glob, streams, limit)
+    )
     process.start()
     there.close()
     found: tuple[str, str, str] = (HUNG, "", "")

@@ -103,7 +103,7 @@ def _count(node: ast.AST) -> int:
     return int(isinstance(node, ast.BoolOp | ast.If | ast.While))
 
 
-def _change(node: ast.AST, kind: int) -> str | None:  # noqa: PLR0911 - one return a kind of node
+def _change(node: ast.AST, kind: int) -> str | None:
     """Change a node in place; what it reads like afterwards."""
     if isinstance(node, ast.Compare):
         node.ops[kind] = _COMPARE[type(node.ops[kind])]()

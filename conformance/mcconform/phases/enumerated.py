@@ -6,10 +6,13 @@ its state, sends the request, and looks at the item with ``gets``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 from mcconform.conversation import Conversation, Settle, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "mcspec-e"
 

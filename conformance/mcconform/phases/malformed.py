@@ -7,12 +7,16 @@ specifies, and no command of another chapter is written on purpose.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mcconform.conversation import PREFIX, Conversation, Send, Settle
 from mcconform.generate import ODD, request
-from mcconform.phases.base import Plan
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+
+    from mcconform.phases.base import Plan
 
 NUMBERS = (
     b"0", b"1", b"-1", b"+1", b"-", b"+", b"00", b"1 ", b"4294967295", b"4294967296", b"2147483647", b"2147483648",

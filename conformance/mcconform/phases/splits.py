@@ -7,13 +7,16 @@ nothing of chunks, judges.  Beyond its first ``WHOLE`` bytes a stream is cut aro
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, width
 from mcconform.phases.base import Plan, plain
 from mcconform.phases.vectors import picked
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
 
 WHOLE = 4096
 """Bytes up to which a stream is cut at every place."""

@@ -8,12 +8,16 @@ instead of seconds and so gives the same answer on a slow machine.  Each clause 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
 from mcconform.conversation import Conversation
 from mcconform.generate import PER_OPERATION, decode
-from mcconform.phases.base import Plan, Submit
+
+if TYPE_CHECKING:
+    from mcconform.phases.base import Plan, Submit
 
 MOST_OPERATIONS = 40
 LEAST_OPERATIONS = 8

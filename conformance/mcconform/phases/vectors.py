@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from mcconform.conversation import Conversation
 from mcconform.jsonform import loads
 from mcconform.phases import enumerated
-from mcconform.phases.base import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcconform.conversation import Conversation
+    from mcconform.phases.base import Plan
 
 
 @cache

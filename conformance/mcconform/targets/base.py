@@ -6,9 +6,10 @@ writes the chunks it is told to write and reports the bytes and the endings that
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from mcspec import Now
+if TYPE_CHECKING:
+    from mcspec import Now
 
 Clock = Literal["injected", "sleep", "none"]
 """How time passes: moved at will and exactly, by waiting, or not at all."""

@@ -11,9 +11,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mcspec import Now
-
 from mcconform.targets.base import Arrival, Clock, Session, UnreachableError
+from mcspec import Now
 
 DEFAULT = "mcserver.inproc:create"
 """The bundled server's adapter."""

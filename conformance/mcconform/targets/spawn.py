@@ -114,7 +114,9 @@ class Process:
             if death is not None:
                 words = self.last_words().splitlines()
                 self.stop()
-                raise UnreachableError(f"--spawn: {command!r} ended: {death}; {words[-1] if words else 'it said nothing'}")
+                raise UnreachableError(
+                    f"--spawn: {command!r} ended: {death}; {words[-1] if words else 'it said nothing'}"
+                )
             with socket.socket(self.address.family, socket.SOCK_STREAM) as probe:
                 probe.settimeout(1)
                 with contextlib.suppress(OSError):
@@ -167,7 +169,12 @@ class SpawnTarget:
                 raise DiedError(f"the server ended: {death}")
             for other in [held for held in self._running if held and options]:
                 self._running.pop(other).stop()
-            self._running[options] = Process(self._template, options)
+            try:
+                self._running[options] = Process(self._template, options)
+            except UnreachableError as error:
+                if options:
+                    raise UnsupportedError(f"does not start with {shlex.join(options)}: {error}") from error
+                raise
             if not options:
                 self.address = self._running[()].address.shown
             return self._running[options]

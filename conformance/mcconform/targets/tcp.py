@@ -14,9 +14,8 @@ import struct
 import time
 from typing import NamedTuple
 
-from mcspec import Now
-
 from mcconform.targets.base import Arrival, Clock, Session, TargetError, UnreachableError, UnsupportedError
+from mcspec import Now
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a connection."""
@@ -89,7 +88,9 @@ class SocketSession:
             made.connect(self._address.address)
         except OSError as error:
             made.close()
-            raise UnreachableError(f"{self._address.shown}: {error.strerror or error}; is the server running?") from error
+            raise UnreachableError(
+                f"{self._address.shown}: {error.strerror or error}; is the server running?"
+            ) from error
         if self._address.family != socket.AF_UNIX:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setblocking(False)
@@ -235,7 +236,9 @@ class SocketTarget:
     def session(self, options: tuple[str, ...] = ()) -> Session:
         """A new session; options cannot be given to a server that is running already."""
         if options:
-            raise UnsupportedError(f"needs the server options {shlex.join(options)}: use --spawn 'CMD -p {{port}} {{options}}'")
+            raise UnsupportedError(
+                f"needs the server options {shlex.join(options)}: use --spawn 'CMD -p {{port}} {{options}}'"
+            )
         return SocketSession(self._where)
 
     def death(self) -> str | None:

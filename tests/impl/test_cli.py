@@ -1,0 +1,124 @@
+"""The command line: what it takes, and what it says about the rest."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcserver import __version__
+from mcserver.options import OptionError, parse
+from mcserver.settings import Settings
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "mcserver", *options], capture_output=True, text=True, timeout=10, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ("", Settings()),
+        ("-p 123 -t 1 -U 0", Settings(port=123)),
+        ("-p123 -t1 -U0", Settings(port=123)),
+        ("--port=123 --threads 1 --udp-port=0", Settings(port=123)),
+        ("-p -1", Settings(port=-1)),
+        ("-m 8 -M", Settings(memory_limit=8 << 20, evict=False)),
+        ("-Mm8", Settings(memory_limit=8 << 20, evict=False)),
+        ("-I 512k -c 7 -F", Settings(item_size_max=512 << 10, max_connections=7, flush_allowed=False)),
+        ("-I 1K", Settings(item_size_max=1024)),
+        ("-I 1024m -m 2048", Settings(item_size_max=1 << 30, memory_limit=1 << 31)),
+        ("-vv", Settings(verbosity=2)),
+        ("-v -v -v", Settings(verbosity=2)),
+        ("-l 127.0.0.1,[::1]:5,h:7 -l ::1", Settings(listen=(("127.0.0.1", None), ("::1", 5), ("h", 7), ("::1", None)))),
+        ("-p 0 -s sock", Settings(port=0, unix_socket="sock")),
+        ("--disable-evictions --conn-limit=3 --verbose", Settings(evict=False, max_connections=3, verbosity=1)),
+    ],
+)
+def test_settings(options: str, settings: Settings) -> None:
+    """memcached's flags, short, joined and long."""
+    assert parse(options.split()).settings == settings
+
+
+BAD = [
+    ("-x", "-x"),
+    ("-C", "-C"),
+    ("--bogus=1", "--bogus=1"),
+    ("extra", "extra"),
+    ("-p", "-p"),
+    ("--port", "--port"),
+    ("-p x", "'x'"),
+    ("-p 65536", "65536"),
+    ("-p -2", "-2"),
+    ("-t 4", "'4'"),
+    ("-U 11211", "11211"),
+    ("-m 0", "'0'"),
+    ("-m x", "'x'"),
+    ("-c 0", "'0'"),
+    ("-I 1023", "1023"),
+    ("-I 1025m", "1025m"),
+    ("-I 1g", "1g"),
+    ("-I 0.5m", "0.5m"),
+    ("-m 1", "-I"),
+    ("-I 40m", "-m 80"),
+    ("-p 0", "-p 0"),
+    ("-s x -l y", "-s"),
+    ("-l 127.0.0.1:x", "'x'"),
+    ("-l a,,b", "-l"),
+    ("-l [::1", "[::1"),
+    ("--disable-evictions=1", "--disable-evictions"),
+]
+
+
+@pytest.mark.parametrize(("options", "named"), BAD)
+def test_refused(options: str, named: str) -> None:
+    """One line that names the culprit and says what to type."""
+    with pytest.raises(OptionError) as caught:
+        parse(options.split())
+    message = str(caught.value)
+    assert named in message
+    assert "type " in message
+    assert "\n" not in message
+
+
+def test_usage_error_of_the_command() -> None:
+    """It goes to stderr, as one line, with status 2."""
+    done = run("-p", "99999")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("mcserver: ")
+
+
+def test_answers() -> None:
+    """-V and -h answer and end."""
+    assert (run("-V").stdout, run("--version").returncode) == (f"mcserver {__version__}\n", 0)
+    done = run("-h")
+    assert (done.returncode, "--max-item-size" in done.stdout) == (0, True)
+
+
+def test_port_in_use() -> None:
+    """One line, status 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("-l", "127.0.0.1", "-p", port)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_unusable_unix_socket(tmp_path: Path) -> None:
+    """A path that cannot be bound, or is in use, is refused; a file that is no socket stays."""
+    done = run("-s", str(tmp_path / "missing" / "x"))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    plain = tmp_path / "plain"
+    plain.write_text("kept")
+    assert run("-s", str(plain)).returncode == 1
+    assert plain.read_text() == "kept"
+    used = tmp_path / "used"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(used))
+        other.listen()
+        assert run("-s", str(used)).returncode == 1
+    assert used.exists()

@@ -1,0 +1,59 @@
+"""The normative text and the code name the same clauses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import mcspec
+from mcspec import clauses
+from mcspec.connection import TABLE
+
+SPEC = Path(mcspec.__file__).parent
+COMPOSED = {
+    *(f"text.{mode}.{rule}" for mode in ("append", "prepend") for rule in ("joined", "keeps", "too-large")),
+    *(f"text.{word}.hit" for word in ("get", "gets", "gat", "gats")),
+}
+"""Ids that the code puts together from a command's word."""
+
+
+def test_size_of_the_chapter() -> None:
+    """About 120 clauses is the size of the chapter; most of them are rules."""
+    loaded = clauses.load()
+    assert len(loaded) >= 120
+    assert sum(clause.level == "must" for clause in loaded.values()) >= 110
+
+
+def test_code_and_text_agree() -> None:
+    """Every clause named in the code is written, and every clause written is named in the code."""
+    named = set(COMPOSED)
+    for file in SPEC.glob("*.py"):
+        named |= set(re.findall(r'"(text\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")))
+    named -= {"text.stream.prompt"} - set(clauses.load())
+    assert named == set(clauses.load())
+
+
+def test_the_table_names_clauses() -> None:
+    """Clauses of rows exist."""
+    named = {clause for rows in TABLE.values() for row in rows for clause in row.clauses}
+    assert named <= set(clauses.load())
+
+
+def test_every_clause_has_a_source() -> None:
+    """Each says where it comes from, in one of three words."""
+    for clause in clauses.load().values():
+        assert re.search(r"written, line|measured|chosen", clause.source), clause
+        assert clause.section
+        assert clause.text.rstrip(")").endswith("."), clause
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["#### text.x (must)\n\nText.\n", "#### text.x (perhaps)\n\nText.\n\nSource: measured\n", "#### Nonsense\n"],
+)
+def test_malformed_documents(document: str) -> None:
+    """A clause without source, with an unknown level or without an id is an error, not a gap."""
+    with pytest.raises(clauses.ClauseError):
+        clauses.parse(document, "test.md")
