@@ -263,6 +263,10 @@ class Oracle:
         """Whether the connection is open and at a command boundary in every live world."""
         return not self.over and all(idle(live.world.conns.find(conn)) for live in self._lives)
 
+    def crowded(self) -> bool:
+        """Whether so many worlds are live that it is time to look at what the server answered."""
+        return len(self._lives) > MOST_WORLDS // 8
+
     def may_withhold(self, conn: int) -> bool:
         """Whether the profile lets the server keep owed replies back while it waits in the middle of a value."""
         if self.rules.traits.prompt == "always" or self.over:

@@ -228,6 +228,8 @@ class _Run:
         return pieces(data.replace(self.prefix, PREFIX), step.cuts)
 
     def _write(self, conn: int, chunk: bytes) -> None:
+        if self.oracle.crowded():
+            self._barrier(conn)
         now = self.session.now()
         self._tell(lambda oracle: oracle.send(conn, chunk, now))
         self.session.write(conn, chunk)

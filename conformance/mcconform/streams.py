@@ -91,14 +91,14 @@ class Scope:
     """What a stream may hold.
 
     `foreign`: keys without our prefix, and flush_all; `advance`: time that passes at once; `large`: one store in this
-    many has a value near the item limit, one odd line in this many is endless (0: none); `small_items`: some streams
-    ask for a server with `-I 1k`, whose limit is cheap to reach; `endings`: quit, FIN, RST and lines that close.
+    many has a value near the item limit, one odd line in this many is endless (0: none); `options`: some streams
+    ask for a server with options, such as `-I 1k`, whose limit is cheap to reach; `endings`: quit, FIN, RST and lines that close.
     """
 
     foreign: bool = True
     advance: bool = True
     large: int = 1500
-    small_items: bool = False
+    options: bool = False
     endings: bool = True
 
 
@@ -107,6 +107,9 @@ def conversation(rng: Random, scope: Scope | None = None, name: str = "stream") 
     scope = scope or Scope()
     count = rng.choice((2, 2, 3))
     lanes: list[list[Step]] = [[] for _ in range(count)]
+    for key in KEYS[: rng.randrange(3)]:
+        value = _pick(rng, NUMBERS, VALUES, 0.4)
+        lanes[0].append(Send(0, (b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value),)))
     for _ in range(rng.randrange(3, 7)):
         lane = rng.randrange(count)
         parts: list[Part] = []
@@ -120,8 +123,17 @@ def conversation(rng: Random, scope: Scope | None = None, name: str = "stream") 
             steps.append(Send(lane, (rng.choice(UNFINISHED),)))
         steps += rng.choice(([HalfClose(lane)], [Reset(lane)], [Send(lane, (b"quit\r\n",))]))
         steps += [Settle(), Send(lane, (b"version\r\n",))] if rng.random() < 0.3 else []
-    options = ("-I", "1k") if scope.small_items and rng.random() < 0.25 else ()
+    options = _options(rng) if scope.options else ()
     return Conversation(name, (*steps, Settle()), options=options)
+
+
+def _options(rng: Random) -> tuple[str, ...]:
+    draw = rng.random()
+    if draw < 0.25:
+        return ("-I", "1k")
+    if draw < 0.26:
+        return ("-c", "2")
+    return ("-F",) if draw < 0.27 else ()
 
 
 def _interleaved(rng: Random, scope: Scope, lanes: list[list[Step]]) -> list[Step]:
@@ -210,7 +222,7 @@ def _line(rng: Random, words: list[bytes], *, noreply: bool = True) -> bytes:
 def _store(rng: Random, scope: Scope) -> list[Part]:
     if scope.large and rng.randrange(scope.large) == 0:
         return _large(rng, ITEM_LIMIT)
-    if scope.small_items and rng.random() < 0.02:
+    if scope.options and rng.random() < 0.02:
         return _large(rng, SMALL_LIMIT)
     draw = rng.random()
     value = rng.choice(VALUES) if draw < 0.3 else _pick(rng, NUMBERS, ODD_NUMBERS, 0.15)

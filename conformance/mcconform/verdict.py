@@ -65,7 +65,7 @@ class Result:
     verdict: Verdict
     passed: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
-    """Clauses that observed outcomes went through as base has them; the same as ``passed`` where base is the profile."""
+    """Those among them that hold as base has them; the same as ``passed`` where base is the profile."""
     deviates: tuple[str, ...] = ()
     difference: Difference | None = None
     reason: str = ""

@@ -46,7 +46,7 @@ class Item:
 
     __slots__ = ("block", "cas", "exptime", "flags", "head", "size", "time")
 
-    def __init__(self, block: Block, head: int, flags: int, exptime: int, size: int, cas: int, time: int) -> None:  # noqa: PLR0913, PLR0917
+    def __init__(self, block: Block, head: int, flags: int, exptime: int, size: int, cas: int, time: int) -> None:
         """Make an item; `exptime` is a second as `Cache.deadline` gives it, `time` the second it was stored."""
         self.block = block
         self.head = head
@@ -241,7 +241,7 @@ class Cache:
 
     # -- storing ------------------------------------------------------------------------------------------------
 
-    def put(self, key: bytes, block: Block, head: int, flags: int, deadline: int, size: int) -> None:  # noqa: PLR0913, PLR0917
+    def put(self, key: bytes, block: Block, head: int, flags: int, deadline: int, size: int) -> None:
         """Store a value with a new cas unique, replacing what is under `key`. Room must have been made."""
         items = self.items
         cas = self._last_cas + 1
@@ -262,7 +262,7 @@ class Cache:
         item.time = self.now
         items.move_to_end(key)
 
-    def store(  # noqa: PLR0913, PLR0917
+    def store(
         self, mode: StoreMode, key: bytes, block: Block, head: int, flags: int, deadline: int, unique: int
     ) -> Outcome:
         """Carry out a storage command whose value arrived whole; `unique` is that of a cas command.

@@ -218,7 +218,7 @@ class Connection:
             self.on_state("mwrite")
 
     def _commands(self, data: bytes, pos: int) -> int:
-        """Carry out command lines from `pos` on while they are complete; the new position, at least len(data) at the end.
+        """Carry out the complete command lines from `pos` on; the new position, len(data) or more when all is used up.
 
         The two commands most traffic consists of are recognised here: ``get`` of one key that is there, and a plain
         ``set``. Everything else, and everything unusual about these, goes through `_dispatch`.

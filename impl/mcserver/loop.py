@@ -37,6 +37,7 @@ class Client(asyncio.Protocol):
         "_timer",
         "_transport",
         "_unread",
+        "gone",
     )
 
     _transport: asyncio.Transport
@@ -52,6 +53,8 @@ class Client(asyncio.Protocol):
         self._ended = False  # the client has sent its FIN
         self._ending = False  # we have sent ours
         self._timer: asyncio.TimerHandle | None = None
+        #: Set when the socket is closed and everything that could be sent was.
+        self.gone = asyncio.Event()
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -109,6 +112,7 @@ class Client(asyncio.Protocol):
         """Forget the client."""
         self._connection.abort()
         self._clients.discard(self)
+        self.gone.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -144,7 +144,7 @@ def _address(name: str, text: str) -> tuple[str, int | None]:
     return host, _number(name, port, 0, _PORT_MAX, f"a port from 0 to {_PORT_MAX} after the host")
 
 
-def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:  # noqa: C901, PLR0911, PLR0912
+def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
     match short:
         case "p":
             meaning = f"a port from 0 (off) to {_PORT_MAX}, or -1 for any free one"

@@ -64,7 +64,7 @@ def _listen_tcp(host: str | None, port: int) -> list[socket.socket]:
             if port == 0:
                 port = sock.getsockname()[1]
             sock.listen(BACKLOG)
-            sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+            sock.setblocking(False)
         except OSError as error:
             sock.close()
             for other in sockets:
@@ -91,7 +91,7 @@ def _listen_unix(path: str) -> socket.socket:
         finally:
             os.umask(before)
         sock.listen(BACKLOG)
-        sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        sock.setblocking(False)
     except OSError as error:
         sock.close()
         message = f"cannot listen on {path}: {error.strerror or error}"
@@ -155,6 +155,7 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
             os.unlink(settings.unix_socket)  # noqa: PTH108 - as above
     for client in list(clients):
         client.close()
-    deadline = loop.time() + _SHUTDOWN_SECONDS
-    while clients and loop.time() < deadline:
-        await asyncio.sleep(0.01)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SHUTDOWN_SECONDS):
+            for client in list(clients):
+                await client.gone.wait()

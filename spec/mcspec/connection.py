@@ -159,9 +159,9 @@ def line_over(conn: Conn, context: Context) -> bool | None:
 
 
 def retrieval_over(conn: Conn, context: Context) -> bool:
-    """A retrieval line is longer than its own limit."""
+    """A retrieval line is longer than its own limit (where reads decide there is none)."""
     limit = context.rules.limits.retrieval_line
-    if len(conn.buffer) < limit:
+    if len(conn.buffer) < limit or context.rules.traits.line_limit == "racy":
         return False
     end = conn.buffer.find(b"\n")
     return (end < 0 or end + 1 > limit) and _retrieval_line(conn, context)
@@ -332,11 +332,12 @@ def write(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=turn.conn._replace(queued=0)),)
 
 
-def farewell(turn: Turn, _context: Context) -> tuple[Turn, ...]:
+def farewell(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """The client has finished: nothing more is owed."""
     inside = turn.conn.state is not State.WAITING
     clause = "text.stream.fin-in-value" if inside else "text.stream.half-close"
-    return _owe(turn, Owed((), (clause,)))
+    drops = inside and context.rules.traits.close_drops == "queued"
+    return _owe(turn, Owed((), (clause,), drops=drops))
 
 
 def ignore(turn: Turn, _context: Context) -> tuple[Turn, ...]:

@@ -51,7 +51,7 @@ def conversations(glob: str, streams: int) -> Iterator[Conversation]:
         chosen = {one.id for one in aimed}
         yield from (one for one in vectors if one.id not in chosen)
     for seed in range(streams):
-        yield conversation(Random(seed), Scope(small_items=True, large=300), f"seed {seed}")
+        yield conversation(Random(seed), Scope(options=True, large=300), f"seed {seed}")
 
 
 def try_out(module: str, text: str, glob: str = "*", streams: int = 4000, limit: float = LIMIT) -> Verdict:

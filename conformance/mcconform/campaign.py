@@ -1,0 +1,157 @@
+"""A campaign: phases make conversations, the runner judges them, events tell of it.
+
+On a clock that can only be waited for, the timed conversations of the ``vectors`` phase run in threads of their own
+while the others go on, so that all of them share one wait.  Conversations that flush the server run alone, last.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mcconform import events, phases, runner, shrink
+from mcconform.jsonform import short_id
+from mcconform.keys import Prefixes
+from mcconform.phases import malformed, splits, stateful, vectors
+from mcconform.verdict import Result, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mcconform.conversation import Conversation
+    from mcconform.phases.base import Plan
+    from mcconform.tally import Tally
+    from mcconform.targets import Target
+    from mcspec.clauses import Clause
+
+THREADS = 96
+"""Timed conversations that wait at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop: seconds (None: never) and failed clauses (0: never); and whether to shrink."""
+
+    max_time: float | None = None
+    max_failures: int = 0
+    shrink: bool = True
+
+
+class _Enough(Exception):  # noqa: N818 - a signal within this module, no error
+    """A limit is reached."""
+
+
+class Campaign:
+    """Runs phases against one target; emits events; keeps the tally."""
+
+    def __init__(
+        self,
+        target: Target,
+        setting: runner.Setting,
+        plan: Plan,
+        clauses: Mapping[str, Clause],
+        tally: Tally,
+        limits: Limits,
+        emit: events.Emit,
+    ) -> None:
+        self.target = target
+        self.setting = setting
+        self.plan = plan
+        self.clauses = clauses
+        self.tally = tally
+        self.limits = limits
+        self.emit = emit
+        self.failures: list[tuple[str, Conversation]] = []
+        self.stopped = ""
+        self._prefixes = Prefixes(plan.seed)
+        self._reported: set[str] = set()
+        self._deadline = None if limits.max_time is None else time.monotonic() + limits.max_time
+        self._phase = ""
+
+    def run(self, names: Iterable[str]) -> None:
+        """Run the phases named, in their own order."""
+        wanted = set(names)
+        try:
+            for name in phases.NAMES:
+                if name in wanted:
+                    self._phase = name
+                    self.emit({"event": "phase", "name": name})
+                    self._run(name)
+        except _Enough as reason:
+            self.stopped = str(reason)
+
+    def _run(self, name: str) -> None:
+        if name == "vectors":
+            self._vectors(list(vectors.conversations(self.plan)))
+        elif name == "splits":
+            for conversation in splits.conversations(self.plan):
+                self.submit(conversation)
+        elif name == "malformed":
+            for conversation in malformed.conversations(self.plan):
+                self.submit(conversation)
+        else:
+            stateful.run(self.plan, self.submit)
+
+    def _vectors(self, found: list[Conversation]) -> None:
+        """Untimed ones at once; timed ones meanwhile in threads; those that flush, or restart the server, last."""
+        if self.target.clock != "sleep":
+            for conversation in found:
+                self.submit(conversation)
+            return
+        alone = [c for c in found if c.flushes or c.options]
+        timed = [c for c in found if c.clock == "moving" and c not in alone]
+        with ThreadPoolExecutor(THREADS) as pool:
+            waiting: list[tuple[Conversation, Future[Result]]] = [(c, pool.submit(self._execute, c)) for c in timed]
+            try:
+                for conversation in found:
+                    if conversation not in timed and conversation not in alone:
+                        self.submit(conversation)
+            finally:
+                results = [future.result() for _, future in waiting]
+        for result in results:
+            self._record(result)
+        for conversation in alone:
+            self.submit(conversation)
+
+    def submit(self, conversation: Conversation) -> Result:
+        """Run a conversation and record what came of it."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise _Enough(f"--max-time {self.limits.max_time:g} is over")
+        return self._record(self._execute(conversation))
+
+    def _execute(self, conversation: Conversation) -> Result:
+        try:
+            return runner.run(conversation, self.target, self.setting, self._prefixes.take())
+        except (OSError, ValueError, AssertionError, LookupError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return Result(conversation, Verdict.HARNESS_ERROR, reason=reason)
+
+    def _record(self, result: Result) -> Result:
+        self.tally.add(result, aimed=self._phase in ("vectors", "splits") and bool(result.conversation.clauses))
+        self.emit(events.conversation(self._phase, result))
+        if result.difference is not None:
+            self.plan.failed.add(result.conversation.id)
+            self._fail(result, result.difference.clause)
+        return result
+
+    def _fail(self, result: Result, clause: str) -> None:
+        """Tell of the first failure of each clause, shrunk."""
+        if clause in self._reported or not self.tally.judged(clause):
+            return
+        self._reported.add(clause)
+        runs = 0
+        if self.limits.shrink and result.conversation.clock == "none":
+            result, runs = shrink.shrink(result, self._again)
+        smallest = replace(result.conversation, id=f"{result.conversation.id}")
+        name = short_id(smallest)
+        self.failures.append((name, smallest))
+        self.emit(events.failure(name, self.clauses.get(clause), result, smallest, runs))
+        if self.limits.max_failures and len(self.failures) >= self.limits.max_failures:
+            raise _Enough(f"--max-failures {self.limits.max_failures} is reached")
+
+    def _again(self, conversation: Conversation) -> Result:
+        """Run a candidate of the shrinker: no confirmation, and less patience."""
+        quick = self.setting._replace(timeout=min(self.setting.timeout, 0.5), patience=0)
+        return runner.run(conversation, self.target, quick, self._prefixes.take())
