@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcconform import events, phases, runner, shrink
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 THREADS = 96
 """Timed conversations that wait at the same time."""
+
+
+CONFIRMED = 3
+"""Missing answers that are confirmed with patience; later ones are believed at once."""
+
+MOST_SILENT = 60
+"""Missing answers after which a campaign gives up: each costs a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Campaign:
         self._reported: set[str] = set()
         self._deadline = None if limits.max_time is None else time.monotonic() + limits.max_time
         self._phase = ""
+        self._silent = 0
 
     def run(self, names: Iterable[str]) -> None:
         """Run the phases named, in their own order."""
@@ -134,6 +142,7 @@ class Campaign:
         if result.difference is not None:
             self.plan.failed.add(result.conversation.id)
             self._fail(result, result.difference.clause)
+            self._tire(result.difference.kind)
         return result
 
     def _fail(self, result: Result, clause: str) -> None:
@@ -144,12 +153,22 @@ class Campaign:
         runs = 0
         if self.limits.shrink and result.conversation.clock == "none":
             result, runs = shrink.shrink(result, self._again)
-        smallest = replace(result.conversation, id=f"{result.conversation.id}")
+        smallest = result.conversation
         name = short_id(smallest)
         self.failures.append((name, smallest))
         self.emit(events.failure(name, self.clauses.get(clause), result, smallest, runs))
         if self.limits.max_failures and len(self.failures) >= self.limits.max_failures:
             raise _Enough(f"--max-failures {self.limits.max_failures} is reached")
+
+    def _tire(self, kind: str) -> None:
+        """A server that has been silent several times is not waited for as long as the first time."""
+        if kind not in ("missing reply", "not closed", "hang"):
+            return
+        self._silent += 1
+        if self._silent == CONFIRMED:
+            self.setting = self.setting._replace(timeout=min(self.setting.timeout, 1.0), patience=0)
+        if self._silent >= MOST_SILENT:
+            raise _Enough(f"{MOST_SILENT} answers did not come in time")
 
     def _again(self, conversation: Conversation) -> Result:
         """Run a candidate of the shrinker: no confirmation, and less patience."""

@@ -60,7 +60,6 @@ def failure(name: str, clause: Clause | None, result: Result, smallest: Conversa
         **_clause(result.difference.clause, clause),
         **_difference(result.difference),
         "conversation": to_record(smallest),
-        "found": result.conversation.id if smallest.id == result.conversation.id else smallest.id,
         "transcript": transcript(result.transcript),
         "shrink_runs": runs,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mcconform import safety
 from mcconform.conversation import PREFIX, Advance, Conversation, Part, Repeat, Send, Settle, Step, width
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class _Search:
     def __init__(self, result: Result, again: Callable[[Conversation], Result]) -> None:
         self.best = result
         self._again = again
+        self._safe = safety.danger(result.conversation) is None
         slow = result.difference is not None and result.difference.kind in ("missing reply", "not closed", "hang")
         self.most = MOST_MISSING if slow else MOST_RUNS
         self.runs = 0
@@ -36,6 +38,9 @@ class _Search:
     def better(self, candidate: Conversation) -> bool:
         """Whether the candidate fails in the same way; then it is the best from now on."""
         if self.runs >= self.most or candidate.steps == self.best.conversation.steps:
+            return False
+        if self._safe and safety.danger(candidate) is not None:
+            # It would still fail, but could not be replayed on a server that holds somebody's data.
             return False
         self.runs += 1
         result = self._again(candidate)

@@ -100,6 +100,10 @@ class Tally:
         """The judged clauses that failed."""
         return sorted(clause for clause in self._failed if self.judged(clause))
 
+    def outside(self) -> list[str]:
+        """The clauses that failed without being judged."""
+        return sorted(clause for clause in self._failed if not self.judged(clause))
+
     def undecided(self) -> list[str]:
         """The selected must-clauses about which nothing was decided."""
         decided = (Verdict.FAIL, Verdict.DEVIATES, Verdict.PASS)

@@ -7,7 +7,7 @@ import uvloop
 
 from mcserver import __version__
 from mcserver.options import HELP, OptionError, parse
-from mcserver.server import ListenError, open_sockets, serve
+from mcserver.server import ListenError, allow_connections, open_sockets, serve
 
 #: Exit codes: stopped by a signal or only answered, cannot listen, wrong command line.
 EXIT_OK = 0
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mcserver {__version__}")
         return EXIT_OK
     try:
+        allow_connections(parsed.settings.max_connections)
         sockets = open_sockets(parsed.settings)
     except ListenError as error:
         print(f"mcserver: {error}", file=sys.stderr)

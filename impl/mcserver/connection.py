@@ -11,11 +11,12 @@ from enum import IntEnum
 from typing import Final
 
 from mcserver import replies, text
-from mcserver.cache import Block, StoreMode, item_size
+from mcserver.arrival import Arrival
+from mcserver.cache import Block, StoreMode
 from mcserver.retrieval import COPY_MAX, LINE_STARTS, WORDS, Buffer, Retrieval, start
-from mcserver.settings import ITEM_OVERHEAD, KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
+from mcserver.settings import KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
-from mcserver.storage import MODES, StoreHeader, read_header
+from mcserver.storage import MODES, quick_set, read_header
 
 #: One step ends after this many bytes of values (the last one may exceed it) ...
 STEP_BYTES = 256 * 1024
@@ -23,14 +24,8 @@ STEP_BYTES = 256 * 1024
 STEP_COMMANDS = 256
 STEP_KEYS = 1024
 
-#: Values above this many bytes stay in the buffer they were received into.
-_KEEP_BUFFER = 65536
 _CR = 13
-_LINE_END = 2
 _END = replies.END
-_HOT_SET_TOKENS = 5
-#: Three numbers with more digits than this together are left to the slow path: one may have more than 32 bits.
-_HOT_DIGITS = 11
 #: The offset to return when no input is left: beyond the end of any chunk.
 _ALL = 1 << 62
 
@@ -57,23 +52,17 @@ class Connection:
     """One client's conversation. Not thread-safe; raises nothing, whatever the bytes."""
 
     __slots__ = (
-        "_buffer",
+        "_arrival",
         "_cache",
-        "_deadline",
         "_eof",
-        "_header",
-        "_held",
-        "_missing",
         "_out",
         "_partial",
         "_phase",
-        "_refusal",
         "_rest",
         "_retrieval",
         "_room",
         "_state",
         "_stats",
-        "_swallow",
         "_turns",
         "more",
         "on_command",
@@ -93,15 +82,7 @@ class Connection:
         self._eof = False
         self._room = 0  # what is left of this step: bytes of values, and commands
         self._turns = 0
-        # A value that is arriving: its header, the block under construction, the bytes it lacks, bytes held.
-        self._header: StoreHeader | None = None
-        self._deadline = 0
-        self._buffer = bytearray()
-        self._missing = 0
-        self._held = 0
-        # A value to drop: bytes to go, and the reply owed after them.
-        self._swallow = 0
-        self._refusal = b""
+        self._arrival: Arrival | None = None  # a value that is arriving
         #: Input is left that needs no new bytes: call `resume` when there is room for its replies.
         self.more = False
         #: Called with the name of every state entered, for observers; None costs nothing.
@@ -164,7 +145,9 @@ class Connection:
 
     def abort(self) -> None:
         """End the conversation now and give back what an unfinished value holds. Harmless when repeated."""
-        self._drop_value()
+        if self._arrival is not None:
+            self._arrival.abandon()
+            self._arrival = None
         self._partial = bytearray()
         self._rest = b""
         self._retrieval = None
@@ -188,10 +171,8 @@ class Connection:
             phase = self._phase
             if phase == _COMMAND:
                 pos = self._commands(data, pos)
-            elif phase == _VALUE:
+            elif phase in {_VALUE, _SWALLOW}:
                 pos = self._receive(data, pos)
-            elif phase == _SWALLOW:
-                pos = self._skip(data, pos)
             elif phase == _CLOSED:
                 return
             elif not self._send_values():
@@ -225,7 +206,9 @@ class Connection:
         """
         out = self._out
         cache = self._cache
+        stats = self._stats
         find = cache.items.get
+        now = cache.now
         size = len(data)
         while self._turns > 0 and self._room > 0:
             self._turns -= 1
@@ -246,10 +229,17 @@ class Connection:
                 # Only whole keys are in the cache, so what is found there was one key.
                 key = data[begin + 4 : end]
                 item = find(key)
-                if item is not None and item.exptime == 0 and cache.flush_at == 0:
+                if item is None:
+                    if 0 < len(key) <= KEY_MAX and b" " not in key:
+                        stats.get_misses += 1
+                        out.append(_END)
+                        if pos >= size:
+                            return pos
+                        continue
+                elif (item.exptime == 0 or item.exptime > now) and cache.flush_at == 0:
                     block = item.block
                     cache.items.move_to_end(key)
-                    self._stats.get_hits += 1
+                    stats.get_hits += 1
                     if len(block) <= COPY_MAX:
                         out.append(block + _END)
                     else:
@@ -260,7 +250,7 @@ class Connection:
                         return pos
                     continue
             elif word == b"set ":
-                after = self._set(data, pos, data[begin:end])
+                after = quick_set(cache, stats, data, pos, data[begin:end])
                 if after:
                     out.append(replies.STORED)
                     if after >= size:
@@ -360,117 +350,26 @@ class Connection:
 
     # -- values -------------------------------------------------------------------------------------------------
 
-    def _set(self, data: bytes, pos: int, line: bytes) -> int:
-        """Carry out a plain ``set`` whose value is in the chunk; 0 for anything else, and nothing has happened."""
-        tokens = line.split(b" ", _HOT_SET_TOKENS)
-        if len(tokens) != _HOT_SET_TOKENS:
-            return 0
-        _, key, flags_token, exptime_token, length_token = tokens
-        digits = flags_token + exptime_token + length_token
-        if not (
-            digits.isdigit()
-            and len(digits) <= _HOT_DIGITS
-            and flags_token
-            and exptime_token
-            and length_token
-            and 0 < len(key) <= KEY_MAX
-        ):
-            return 0
-        length = int(length_token)
-        after = pos + length + _LINE_END
-        if data[after - _LINE_END : after] != b"\r\n":
-            return 0
-        cache = self._cache
-        flags = 0
-        if flags_token == b"0":
-            size = ITEM_OVERHEAD + len(key) + 1 + length + _LINE_END
-            head = b"VALUE %b 0 %d\r\n" % (key, length)
-        else:
-            flags = int(flags_token)
-            size = item_size(key, flags, length)
-            head = b"VALUE %b %d %d\r\n" % (key, flags, length)
-        if size > cache.item_size_max or (
-            cache.used + cache.reserved + size > cache.limit and not cache.make_room(size)
-        ):
-            return 0
-        deadline = 0 if exptime_token == b"0" else cache.deadline(int(exptime_token))
-        self._stats.cmd_set += 1
-        if length <= COPY_MAX:
-            cache.put(key, head + data[pos:after], len(head), flags, deadline, size)
-        else:
-            cache.put(key, b"".join((head, memoryview(data)[pos:after])), len(head), flags, deadline, size)
-        return after
-
     def _begin_value(self, mode: StoreMode, tokens: list[bytes]) -> None:
         header = read_header(mode, tokens)
-        error = header.error
         if header.length < 0:
-            self._out.append(error)
+            self._out.append(header.error)
             return
-        cache = self._cache
-        size = item_size(header.key, header.flags, header.length)
-        if not error:
-            if size > cache.item_size_max:
-                self._stats.store_too_large += 1
-                error = replies.TOO_LARGE
-            elif not cache.reserve(size):
-                self._stats.store_no_memory += 1
-                error = replies.NO_MEMORY_STORING
-            if error and mode is StoreMode.SET:
-                cache.drop(header.key)  # a set that failed must not leave the value it was to replace
-        if error:
-            self._swallow = header.length + _LINE_END
-            self._refusal = b"" if header.noreply else error
+        self._arrival = Arrival(self._cache, self._stats, header)
+        if self._arrival.kept:
+            self._enter(_VALUE, "nread")
+        else:
             self._enter(_SWALLOW, "swallow")
-            return
-        head = b"VALUE %b %d %d\r\n" % (header.key, header.flags, header.length)
-        self._held = size
-        self._header = header
-        # The buffer grows with what arrives (in place, mostly): a value that is only announced takes no memory.
-        self._buffer = bytearray(head)
-        self._missing = header.length + _LINE_END
-        # The exptime counts from the header, not from the end of the value.
-        self._deadline = cache.deadline(header.exptime)
-        self._enter(_VALUE, "nread")
 
     def _receive(self, data: bytes, pos: int) -> int:
-        take = min(len(data) - pos, self._missing)
-        self._buffer += memoryview(data)[pos : pos + take]
-        self._missing -= take
-        if self._missing == 0:
-            self._complete()
-        return pos + take
-
-    def _complete(self) -> None:
-        header = self._header
-        buffer = self._buffer
-        self._drop_value()
-        self._enter(_COMMAND, "new_cmd")
-        if header is None:
-            return
-        self._stats.cmd_set += 1
-        if buffer.endswith(b"\r\n"):
-            block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
-            head = len(block) - header.length - _LINE_END
-            reply = text.STORE_REPLIES[
-                self._cache.store(header.mode, header.key, block, head, header.flags, self._deadline, header.unique)
-            ]
-        else:
-            reply = replies.BAD_DATA_CHUNK
-        if not header.noreply:
-            self._out.append(reply)
-
-    def _drop_value(self) -> None:
-        self._cache.release(self._held)
-        self._held = 0
-        self._header = None
-        self._buffer = bytearray()
-
-    def _skip(self, data: bytes, pos: int) -> int:
-        take = min(len(data) - pos, self._swallow)
-        self._swallow -= take
-        if self._swallow == 0:
+        arrival = self._arrival
+        if arrival is None:
+            return pos
+        pos = arrival.take(data, pos)
+        if arrival.missing == 0:
+            reply = arrival.finish()
+            self._arrival = None
             self._enter(_COMMAND, "new_cmd")
-            if self._refusal:
-                self._out.append(self._refusal)
-        return pos + take
+            if reply:
+                self._out.append(reply)
+        return pos

@@ -197,7 +197,9 @@ def parse(arguments: Sequence[str]) -> Parsed:
     if settings.port == 0 and settings.unix_socket is None and not any(port for _, port in settings.listen):
         message = "-p 0 leaves nothing to listen on: type -s <file>, or a port"
         raise OptionError(message)
-    if settings.unix_socket is not None and settings.listen:
-        message = "-s switches TCP off and cannot go with -l: type one of the two"
+    if settings.unix_socket is not None and (
+        settings.listen or any(word[0] == "p" and settings.port for word in words)
+    ):
+        message = "-s switches TCP off and goes with neither -l nor -p: type -s <file> alone, or with -p 0"
         raise OptionError(message)
     return Parsed("run", settings)

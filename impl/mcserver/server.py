@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import os
+import resource
 import signal
 import socket
 import stat
@@ -18,6 +20,10 @@ from mcserver.settings import Settings
 BACKLOG = 1024
 #: Bits of the mode taken from a Unix socket: only its owner may connect.
 _UNIX_UMASK = 0o077
+#: Binding says so where the system knows a family of addresses but has none of them.
+_FAMILY_MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+#: Files the process needs beside its clients' sockets.
+_OTHER_FILES = 64
 #: Seconds granted at shutdown to clients that have not read their replies yet.
 _SHUTDOWN_SECONDS = 0.5
 
@@ -67,6 +73,9 @@ def _listen_tcp(host: str | None, port: int) -> list[socket.socket]:
             sock.setblocking(False)
         except OSError as error:
             sock.close()
+            if host is None and error.errno in _FAMILY_MISSING:
+                failure = error
+                continue
             for other in sockets:
                 other.close()
             message = f"cannot listen on {shown}: {os.strerror(error.errno or 0)}"
@@ -102,6 +111,20 @@ def _listen_unix(path: str) -> socket.socket:
 def _answers(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(path) == 0
+
+
+def allow_connections(count: int) -> None:
+    """Raise this process's limit of open files so that `count` clients fit. Raises ListenError when it cannot be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        limit = hard if hard == resource.RLIM_INFINITY else max(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, limit))
+    except (OSError, ValueError) as error:
+        message = f"cannot open {needed} files for {count} connections, the system allows {hard}: type a smaller -c"
+        raise ListenError(message) from error
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:

@@ -27,6 +27,9 @@ class Limits(NamedTuple):
     short_line: int = 4
     """Bytes, terminator included: a line of fewer is refused before it is read as a command. Measured (1.6.40)."""
 
+    words: int = 23
+    """Words of a line that are told apart: `noreply` and `HTTP/` are looked for in the last of them. Measured."""
+
     item: int = 1024 * 1024
     """Bytes: the largest item, header and key included (the option -I). Measured."""
 

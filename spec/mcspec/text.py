@@ -166,6 +166,7 @@ def _unwrap(raw: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:
 
 def _unknown(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
     traits = rules.traits
+    words = words[: rules.limits.words]
     if words and words[-1].startswith(b"HTTP/"):
         first = words[0][:1]
         late = first not in (b"g", b"s", b"a", b"c", b"i", b"d", b"t") and not (first == b"m" and len(words[0]) == 2)
@@ -191,7 +192,8 @@ def _extra(clauses: tuple[str, ...], words: tuple[bytes, ...], most: int) -> tup
     return (*clauses, "text.line.extra-words") if len(words) > most else clauses
 
 
-def _noreply(words: tuple[bytes, ...], clauses: tuple[str, ...]) -> tuple[bool, tuple[str, ...]]:
+def _noreply(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> tuple[bool, tuple[str, ...]]:
+    words = words[: rules.limits.words]
     quiet = words[-1] == b"noreply"
     if quiet:
         return True, (*clauses, "text.noreply.last-word")
@@ -272,7 +274,7 @@ def _storage(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
     length = _length(words[4], rules)
     if length is None:
         return Answer(BAD_FORMAT, False, (*clauses, "text.store.length-error", _length_clause(words[4])))
-    quiet, clauses = _noreply(words, clauses)
+    quiet, clauses = _noreply(words, clauses, rules)
     header = _header(words, rules)
     if isinstance(header, str):
         swallowed = (*clauses, *_quiet_error(quiet=quiet), "text.store.header-error", header)
@@ -282,7 +284,7 @@ def _storage(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
 
 def _storage_kept(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
     """The older order: nothing is swallowed, so the order of the checks does not show."""
-    quiet, clauses = _noreply(words, clauses)
+    quiet, clauses = _noreply(words, clauses, rules)
     header = _header(words, rules)
     length = _length(words[4], rules)
     if isinstance(header, str):
@@ -362,7 +364,7 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     if _surplus(words, 4, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, 4)
-    quiet, clauses = _noreply(words, clauses)
+    quiet, clauses = _noreply(words, clauses, rules)
     if len(words[1]) > rules.limits.key:
         return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
     delta = _counter(words[2], rules)
@@ -384,7 +386,7 @@ def _delete(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) ->
         quiet = words[1] == b"noreply" and traits.delete_noreply_key == "silent"
         clauses = (*clauses, "text.delete.noreply-key") if words[1] == b"noreply" else clauses
     else:
-        quiet, clauses = _noreply(words, clauses)
+        quiet, clauses = _noreply(words, clauses, rules)
         zero = words[2] == b"0"
         if not (quiet and (len(words) == 3 or (len(words) == 4 and zero))) and not (len(words) == 3 and zero):
             clauses = (*clauses, "text.delete.usage")
@@ -403,7 +405,7 @@ def _touch(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     if _surplus(words, 4, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, 4)
-    quiet, clauses = _noreply(words, clauses)
+    quiet, clauses = _noreply(words, clauses, rules)
     if len(words[1]) > rules.limits.key:
         return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
     exptime = _signed(words[2], rules)
@@ -417,7 +419,7 @@ def _flush(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     if _surplus(words, 3, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, 3)
-    quiet, clauses = _noreply(words, clauses) if len(words) > 1 else (False, clauses)
+    quiet, clauses = _noreply(words, clauses, rules) if len(words) > 1 else (False, clauses)
     if not rules.flush_allowed:
         return Answer(FLUSH_FORBIDDEN, quiet, (*clauses, "text.flush.not-allowed"))
     delay: int | None = 0
@@ -439,7 +441,7 @@ def _verbosity(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules)
     if _surplus(words, 3, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, 3)
-    quiet, clauses = _noreply(words, clauses)
+    quiet, clauses = _noreply(words, clauses, rules)
     if rules.traits.argument_number == "strict":
         level = scan.strict_unsigned(words[1], rules.limits.length_digits, 2**32)
     else:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mcserver.connection import STEP_BYTES, STEP_COMMANDS, Connection, Phase
+from mcserver.connection import STEP_BYTES, STEP_COMMANDS, Connection
 from mcserver.engine import Engine
 from mcserver.inproc import Server, create
 from mcserver.settings import Settings
@@ -58,10 +58,11 @@ def test_line_limit_does_not_depend_on_cuts(cut: int) -> None:
 def test_unterminated_line_closes_at_the_limit() -> None:
     """The connection ends with byte 2,048, not before."""
     connection = create().open()
-    connection.send(b"x" * 2047)
-    assert not connection.closed
-    connection.send(b"x")
-    assert connection.closed
+    ends = []
+    for piece in (b"x" * 2047, b"x"):
+        connection.send(piece)
+        ends.append(connection.closed)
+    assert ends == [False, True]
     assert connection.receive() == b""
 
 
@@ -153,7 +154,8 @@ def test_fed_while_waiting_is_kept() -> None:
     """Input that comes before resume is served after it."""
     connection = engine().connection()
     first = connection.feed(b"get a\r\n" * 300)
-    assert connection.more
+    waiting = connection.more
+    assert waiting
     assert connection.feed(b"version\r\n") == []
     rest: list[bytes | bytearray | memoryview] = []
     while connection.more:
@@ -167,11 +169,11 @@ def test_states_are_observable() -> None:
     seen: list[str] = []
     connection.on_state = seen.append
     connection.feed(b"set a 0 0 2\r\n1")
-    assert connection.phase is Phase.VALUE
+    assert connection.phase.name == "VALUE"
     connection.feed(b"2\r\nset b x 0 1\r\n1")
-    assert connection.phase is Phase.SWALLOW
+    assert connection.phase.name == "SWALLOW"
     connection.feed(b"\r\nquit\r\n")
-    assert connection.phase is Phase.CLOSED
+    assert connection.phase.name == "CLOSED"
     assert [name for name in seen if name != "read"] == [
         *("new_cmd", "parse_cmd", "nread", "waiting"),
         *("new_cmd", "new_cmd", "parse_cmd", "swallow", "mwrite", "waiting"),

@@ -44,7 +44,11 @@ def conversations(plan: Plan) -> Iterator[Conversation]:
     sources = [c for c in sources if c.id not in plan.failed]
     for source in sources:
         joined = join(source)
-        yield from of(joined, rng)
+        for split in of(joined, rng):
+            yield split
+            if split.id in plan.failed:
+                # One failing split tells what is wrong with this stream; the others would tell it again.
+                break
     pool = [c for c in sources if plain(c) and c.size <= 200 and b"quit" not in _text(c)]
     for number in range(plan.max_examples * PIPELINES // 100 if len(pool) > 1 else 0):
         yield _pipeline(rng, pool, number)

@@ -1,0 +1,1 @@
+"""Reports: each reads events and nothing else, and knows nothing of the others."""

@@ -1,0 +1,129 @@
+"""Try mutants of the engine and print the kill table.
+
+    python -m tests.mutants.run                 all hand-written and all operator mutants
+    python -m tests.mutants.run --hand          the hand-written ones, each judged by its clauses only
+    python -m tests.mutants.run --sample 40     so many operator mutants, chosen evenly
+
+A kill is a failure at a named clause. A mutant that hangs, or only makes the engine raise, is no kill.
+Exit code 1 if a hand-written mutant survives, if less than 90 % of the operator mutants are killed, or if the
+unmutated engine fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.mutants import hand, loader, operators
+from tests.mutants.judge import KILLED, SURVIVED, Verdict, try_out
+
+ENOUGH = 0.9
+"""The part of the operator mutants that must be killed."""
+
+SURVIVORS = Path(__file__).with_name("survivors.txt")
+"""Operator mutants that live, each with the reason: equivalent, or outside what a client can see."""
+
+
+class Tried(NamedTuple):
+    """One mutant and what came of it."""
+
+    group: str
+    name: str
+    verdict: Verdict
+
+
+def explained() -> dict[str, str]:
+    """Reasons by mutant id, from the list of survivors: lines `id | reason`."""
+    reasons = {}
+    for line in SURVIVORS.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, _, reason = line.partition(" | ")
+            reasons[name.strip()] = reason.strip()
+    return reasons
+
+
+def try_hand(mutant: hand.Hand) -> Tried:
+    """Judge a hand-written mutant by its own clauses."""
+    text = hand.apply(mutant, loader.source(mutant.module))
+    return Tried("hand", mutant.name, try_out(mutant.module, text, mutant.clauses, streams=3000))
+
+
+def try_operator(mutant: operators.Mutant) -> Tried:
+    """Judge an operator mutant by everything."""
+    return Tried("operator", mutant.id, try_out(mutant.module, mutant.text))
+
+
+def control() -> list[Tried]:
+    """The unmutated engine must pass."""
+    return [Tried("control", name, try_out(name, loader.source(name), streams=500, limit=30)) for name in loader.FILES]
+
+
+def all_operators() -> list[operators.Mutant]:
+    """Every operator mutant of the engine."""
+    return [mutant for name in loader.FILES for mutant in operators.mutants(name, loader.source(name))]
+
+
+def main() -> int:
+    """Run what was asked for; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hand", action="store_true", help="only the hand-written mutants")
+    parser.add_argument("--sample", type=int, default=0, help="so many operator mutants instead of all")
+    parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--module", default="", help="only mutants of this engine file")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in all_operators() if options.module in ("", mutant.module)]
+    if options.sample:
+        chosen = chosen[:: max(1, len(chosen) // options.sample)][: options.sample]
+    tried = control()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        found = pool.map(try_hand, [mutant for mutant in hand.HAND if options.module in ("", mutant.module)])
+        tried += _watched(found, "hand-written")
+        if not options.hand:
+            tried += _watched(pool.map(try_operator, chosen), "operator")
+    return report(tried)
+
+
+def _watched(found: object, name: str) -> list[Tried]:
+    """The results as a list, with a word on standard error now and then."""
+    tried: list[Tried] = []
+    for one in found:  # type: ignore[attr-defined]
+        tried.append(one)
+        if len(tried) % 50 == 0:
+            print(f"{len(tried)} {name} mutants tried", file=sys.stderr, flush=True)
+    return tried
+
+
+def report(tried: list[Tried]) -> int:
+    """Print the table; the exit code."""
+    reasons = explained()
+    print(f"{'group':10} {'verdict':9} {'seconds':>7}  {'clause that failed':34} mutant")
+    for group, name, verdict in tried:
+        print(f"{group:10} {verdict.how:9} {verdict.seconds:7.1f}  {verdict.clause:34} {name}")
+    bad = 0
+    for group in ("hand", "operator"):
+        counts = Counter(one.verdict.how for one in tried if one.group == group)
+        if not counts:
+            continue
+        total = sum(counts.values())
+        rate = counts[KILLED] / total
+        print(f"{group}: {counts[KILLED]} of {total} killed ({100 * rate:.1f} %), {dict(counts)}")
+        bad += group == "hand" and counts[KILLED] < total
+        bad += rate < ENOUGH
+        for one in tried:
+            if one.group == group and one.verdict.how != KILLED:
+                reason = reasons.get(one.name, "NO REASON GIVEN")
+                print(f"  {one.verdict.how}: {one.name}: {one.verdict.shown} ({reason})")
+    for one in tried:
+        if one.group == "control" and one.verdict.how != SURVIVED:
+            print(f"the unmutated engine fails: {one.verdict}")
+            bad += 1
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
