@@ -343,16 +343,12 @@ class _Run:
 
     def _verdict(self) -> Result:
         self._hear()
-        canon = Canon(self.prefix)
-        transcript = tuple(
-            Line(line.kind, line.conn, canon(line.data) if line.kind == "receive" else line.data) for line in self.lines
-        )
         oracle = self.oracle
         passed = frozenset(oracle.passed)
         held = passed if self.setting.judge.base is None else self.held
         if self.base is not None:
             held = frozenset(self.base.passed)
-        result = Result(self.original, Verdict.PASS, passed, held, self.deviates, transcript=transcript)
+        result = Result(self.original, Verdict.PASS, passed, held, self.deviates)
         if oracle.refusal is not None:
             return replace(
                 result, verdict=Verdict.FAIL, deviates=(), difference=self._difference(oracle.refusal, canon)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from mcconform.conversation import PREFIX, Conversation, streams
+from mcconform.conversation import PREFIX, Conversation, Repeat, Send, streams
 
 FORBIDDEN = (
     b"flush_all",
@@ -67,10 +67,31 @@ def danger_in(stream: bytes) -> str | None:
 
 
 def keys(conversation: Conversation) -> list[bytes]:
-    """Every key with the canonical prefix that the conversation mentions, in order; for cleaning up."""
+    """Every key with the canonical prefix that the conversation mentions, in order; for cleaning up.
+
+    A repetition is looked at twice over: its ends may join to a key, and the rest repeats.
+    """
     seen: dict[bytes, None] = {}
-    for stream in streams(conversation).values():
-        for word in re.findall(re.escape(PREFIX) + rb"[^ \r\n\0]*", stream):
+    for stream in _samples(conversation).values():
+        for word in _KEY.findall(stream):
             if len(word) <= 250:
                 seen.setdefault(word)
     return list(seen)
+
+
+_KEY = re.compile(re.escape(PREFIX) + rb"[^ \r\n\0]*")
+
+
+def _samples(conversation: Conversation) -> dict[int, bytes]:
+    """What each connection writes; of a repetition, if it is no key of its own, two rounds."""
+    joined: dict[int, bytes] = {}
+    for step in conversation.steps:
+        if isinstance(step, Send):
+            for part in step.parts:
+                shown = b"0"
+                if isinstance(part, Repeat):
+                    shown = part.unit * (part.times if part.times <= 250 else 2)
+                elif isinstance(part, bytes):
+                    shown = part
+                joined[step.conn] = joined.get(step.conn, b"") + shown
+    return joined

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import random
 import sys
 import time
 from typing import NamedTuple
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
     """Seeds to run, where, and under which profile."""
 
     first: int
-    count: int
+    length: int
     target: str
     profile: str
 
@@ -49,7 +50,7 @@ class Answer(NamedTuple):
 
 def work(batch: Batch) -> Answer:
     """Run one batch."""
-    seeds = range(batch.first, batch.first + batch.count)
+    seeds = range(batch.first, batch.first + batch.length)
     if batch.target:
         return _live(batch, seeds)
     tally, differences = Tally(), []
@@ -61,8 +62,6 @@ def work(batch: Batch) -> Answer:
 
 
 def _live(batch: Batch, seeds: range) -> Answer:
-    import random
-
     setting = Setting(Judge(profiles.load(batch.profile).rules), allow_flush=True)
     target = SocketTarget(parse_address(batch.target))
     tally, differences = Tally(), []

@@ -6,7 +6,7 @@ import pytest
 
 from mcspec import clauses
 from tests.mutants import hand, loader, run
-from tests.mutants.judge import KILLED, SURVIVED
+from tests.mutants.judge import KILLED, SURVIVED, try_out
 
 HAND = hand.HAND[::4]
 OPERATORS = run.all_operators()[::40]
@@ -15,7 +15,7 @@ OPERATORS = run.all_operators()[::40]
 @pytest.mark.parametrize("name", loader.FILES)
 def test_the_engine_as_it_is_passes(name: str) -> None:
     """The control: an unmutated file survives everything that mutants are judged by."""
-    assert run.try_out(name, loader.source(name), streams=200, limit=20).how == SURVIVED
+    assert try_out(name, loader.source(name), streams=200, limit=20).how == SURVIVED
 
 
 @pytest.mark.parametrize("mutant", HAND, ids=[mutant.name for mutant in HAND])

@@ -27,7 +27,7 @@ NEAR = 8
 MOST_PIECES = 4096
 """A composition has at most so many pieces."""
 
-SIZES = (2, 3, 7, 16)
+SIZES = (2, 3, 7)
 """Piece sizes in bytes of the fixed compositions."""
 
 COMPOSITIONS = 2
@@ -96,7 +96,7 @@ def places(step: Send) -> list[int]:
         end = offset + width(part)
         edges = [offset, end]
         if isinstance(part, Repeat):
-            edges += [at for at in (256, 1024, 2048, 16384, 65536, total - 2) if offset < at < end]
+            edges += [at for at in (2048, 16384) if offset < at < end]
         elif end <= WHOLE:
             found.update(range(offset, end))
         elif isinstance(part, bytes):
