@@ -6,7 +6,6 @@ Run by `conf.py` before every build, or by hand: `python docs/generate.py FOLDER
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import json
 import re
@@ -19,25 +18,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 
-class NotWrittenYetError(Exception):
-    """The module that a fragment is drawn from does not exist yet."""
-
-
-def module(name: str) -> ModuleType:
-    """Import a module of the project."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise NotWrittenYetError(name) from error
-
-
-def attribute(name: str, of: str) -> Any:
-    """Something that a module of the project defines."""
-    try:
-        return getattr(module(of), name)
-    except AttributeError as error:
-        raise NotWrittenYetError(f"{of}.{name}") from error
+from mcconform import cli, events, jsonform
+from mcspec import clauses, connection, limits, profiles, rules
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -71,15 +55,15 @@ def fields(record: Any) -> list[tuple[str, object, str]]:
     return found
 
 
-def limits() -> str:
+def draw_limits() -> str:
     """Every limit with its default, unit and source."""
-    record = attribute("Limits", "mcspec.limits")
-    return table(["limit", "value", "unit and source"], ((code(n), f"{v:,}", t) for n, v, t in fields(record)))
+    rows = ((code(name), f"{value:,}", text) for name, value, text in fields(limits.Limits))
+    return table(["limit", "value", "unit and source"], rows)
 
 
-def clauses() -> str:
+def draw_clauses() -> str:
     """The clauses in the order and under the sections of their documents, each with its id as anchor."""
-    known = attribute("load", "mcspec.clauses")()
+    known = clauses.load()
     levels = Counter(clause.level for clause in known.values())
     counts = ", ".join(f"{number} {level}" for level, number in levels.items())
     parts = [f"{len(known)} clauses: {counts}.\n"]
@@ -102,16 +86,16 @@ def linked(text: str, known: Container[str] = ()) -> str:
     return "".join(parts)
 
 
-def profiles() -> str:
+def draw_profiles() -> str:
     """What the traits decide; each profile with its traits and their evidence; the prose on `base`."""
-    described = fields(attribute("Traits", "mcspec.rules"))
+    described = fields(rules.Traits)
     parts = [
         "## Traits\n",
         "What each trait decides, and what `base` says.\n",
         table(["trait", "base", "decides"], ((code(name), code(value), text) for name, value, text in described)),
     ]
-    for name in attribute("names", "mcspec.profiles")():
-        profile = attribute("load", "mcspec.profiles")(name)
+    for name in profiles.names():
+        profile = profiles.load(name)
         parts.append(f"## {name}\n\n{profile.title}.\n")
         if profile.version:
             parts.append(f"Chosen where `version` answers `{profile.version}`.\n")
@@ -119,8 +103,8 @@ def profiles() -> str:
             parts.append(f"### `{trait}` is `{note.value}` in {name}\n\n{linked(note.reason)}\n")
             parts.append("\n".join(["```text", *map(transcript_line, note.evidence), "```", ""]))
         if name == "base":
-            prose = Path(str(module("mcspec.profiles").__file__)).with_name("base.md")
-            parts.append(below(prose) if prose.exists() else "*`base.md` is not written yet.*\n")
+            prose = Path(profiles.__file__).with_name("base.md")
+            parts.append(below(prose))
     return "\n".join(parts)
 
 
@@ -135,12 +119,9 @@ def below(document: Path) -> str:
     return "\n".join("#" + line if line.startswith("##") else line for line in body.splitlines()).strip() + "\n"
 
 
-def state_machine() -> str:
+def draw_state_machine() -> str:
     """The rows as a Mermaid diagram and as a table, and what the guards and actions named in them mean."""
-    known = attribute("load", "mcspec.clauses")()
-    rows = [
-        (state, event, row) for (state, event), all_ in attribute("TABLE", "mcspec.connection").items() for row in all_
-    ]
+    rows = [(state, event, row) for (state, event), all_ in connection.TABLE.items() for row in all_]
     lines = [f"    {state.value} --> {row.to.value}: {step(event, row)}" for state, event, row in rows]
     header = ["state", "event", "guard", "action", "next state", "clauses"]
     body = (
@@ -150,7 +131,7 @@ def state_machine() -> str:
             code(row.guard.__name__),
             code(row.action.__name__),
             code(row.to.value),
-            " ".join(f"[{code(name)}](#{name})" if name in known else code(name) for name in row.clauses),
+            " ".join(f"[{code(name)}](#{name})" for name in row.clauses),
         )
         for state, event, row in rows
     )
@@ -158,7 +139,7 @@ def state_machine() -> str:
     actions = {row.action.__name__: inspect.getdoc(row.action) for _, _, row in rows}
     return "\n".join(
         [
-            docstring(module("mcspec.connection")),
+            docstring(connection),
             "## Rows\n",
             table(header, body),
             "## Guards\n",
@@ -172,27 +153,23 @@ def state_machine() -> str:
     )
 
 
-def step(event: Any, row: Any) -> str:
+def step(event: connection.Event, row: connection.Row) -> str:
     """What stands at an arrow of the diagram: `event [guard] / action`."""
     guard = "" if row.guard.__name__ == "always" else f" [{row.guard.__name__}]"
     action = "" if row.action.__name__ == "nothing" else f" / {row.action.__name__}"
     return f"{event.value}{guard}{action}"
 
 
-def conversation_format() -> str:
+def draw_conversation_format() -> str:
     """The docstring of the module that reads and writes the format."""
-    return docstring(module("mcconform.jsonform"))
+    return docstring(jsonform)
 
 
-def event_log() -> str:
-    """The schema's events, and the schema."""
-    folder = Path(str(module("mcconform").__file__)).parent
-    file = folder / "schema/events.json"
-    if not file.exists():
-        raise NotWrittenYetError("mcconform/schema/events.json")
-    schema = json.loads(file.read_text(encoding="utf-8"))
+def draw_event_log() -> str:
+    """What the module says, and the schema."""
+    schema = json.loads(Path(events.__file__).with_name("schema").joinpath("events.json").read_text(encoding="utf-8"))
     text = json.dumps(schema, indent=2, ensure_ascii=False)
-    return f"{docstring(module('mcconform.events'))}\n## Schema\n\n```json\n{text}\n```\n"
+    return f"{docstring(events)}\n## Schema\n\n```json\n{text}\n```\n"
 
 
 def docstring(documented: ModuleType) -> str:
@@ -201,41 +178,36 @@ def docstring(documented: ModuleType) -> str:
     return f"```text\n{body.strip()}\n```\n"
 
 
-def command_line() -> str:
+def draw_command_line() -> str:
     """The help text of every command."""
-    click = importlib.import_module("click")
-    group = next((v for v in vars(module("mcconform.cli")).values() if isinstance(v, click.Group)), None)
-    if group is None:
-        raise NotWrittenYetError("mcconform.cli")
-    return "\n".join(help_texts(click, group, ["mcspec"], None))
+    return "\n".join(help_texts(cli.cli, ["mcspec"], None))
 
 
-def help_texts(click: ModuleType, command: Any, names: list[str], parent: Any) -> Iterable[str]:
+def help_texts(command: click.Command, names: list[str], parent: click.Context | None) -> Iterable[str]:
     """A command's help, then that of the commands below it, each under a heading."""
-    context = click.Context(command, info_name=names[-1], parent=parent, terminal_width=100, max_content_width=100)
+    options = {**command.context_settings, "terminal_width": 100, "max_content_width": 100}
+    context = click.Context(command, info_name=names[-1], parent=parent, **options)
     yield f"## {' '.join(names)}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
-        for name, below in sorted(command.commands.items()):
-            yield from help_texts(click, below, [*names, name], context)
+        for name, one in sorted(command.commands.items()):
+            yield from help_texts(one, [*names, name], context)
 
 
-def server() -> str:
+def draw_server() -> str:
     """What `mcserver -h` prints."""
-    done = subprocess.run([sys.executable, "-m", "mcserver", "-h"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise NotWrittenYetError("mcserver -h")
+    done = subprocess.run([sys.executable, "-m", "mcserver", "-h"], capture_output=True, text=True, check=True)
     return f"```text\n{done.stdout.rstrip()}\n```\n"
 
 
 FRAGMENTS: dict[str, Callable[[], str]] = {
-    "clauses": clauses,
-    "command-line": command_line,
-    "conversation-format": conversation_format,
-    "event-log": event_log,
-    "limits": limits,
-    "profiles": profiles,
-    "server": server,
-    "state-machine": state_machine,
+    "clauses": draw_clauses,
+    "command-line": draw_command_line,
+    "conversation-format": draw_conversation_format,
+    "event-log": draw_event_log,
+    "limits": draw_limits,
+    "profiles": draw_profiles,
+    "server": draw_server,
+    "state-machine": draw_state_machine,
 }
 
 
@@ -243,10 +215,7 @@ def write(folder: Path) -> None:
     """Write every fragment into the folder; one that has not changed keeps its time."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in FRAGMENTS.items():
-        try:
-            text = draw()
-        except NotWrittenYetError as error:
-            text = f"*Drawn from `{error}`, which is not written yet.*\n"
+        text = draw()
         file = folder / f"{name}.md"
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")

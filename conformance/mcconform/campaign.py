@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcconform import events, phases, runner, shrink
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 THREADS = 96
 """Timed conversations that wait at the same time."""
 
+
+TOGETHER = 4
+"""Splits that run at the same time on a real server: while one waits for a gap between chunks, others write."""
 
 CONFIRMED = 3
 """Missing answers that are confirmed with patience; later ones are believed at once."""
@@ -77,6 +80,8 @@ class Campaign:
         self._deadline = None if limits.max_time is None else time.monotonic() + limits.max_time
         self._phase = ""
         self._silent = 0
+        self._judged: dict[str, Verdict] = {}
+        self._pool = ThreadPoolExecutor(TOGETHER)
 
     def run(self, names: Iterable[str]) -> None:
         """Run the phases named, in their own order."""
@@ -89,13 +94,15 @@ class Campaign:
                     self._run(name)
         except _Enough as reason:
             self.stopped = str(reason)
+        finally:
+            self._pool.shutdown()
 
     def _run(self, name: str) -> None:
         if name == "vectors":
             self._vectors(list(vectors.conversations(self.plan)))
         elif name == "splits":
-            for conversation in splits.conversations(self.plan):
-                self.submit(conversation)
+            for group in splits.groups(self.plan):
+                self._splits(group)
         elif name == "malformed":
             for conversation in malformed.conversations(self.plan):
                 self.submit(conversation)
@@ -123,15 +130,43 @@ class Campaign:
         for conversation in alone:
             self.submit(conversation)
 
-    def submit(self, conversation: Conversation) -> Result:
-        """Run a conversation and record what came of it."""
+    def _splits(self, group: splits.Group) -> None:
+        """The splits of one vector, a few at a time; the first failure ends them, for the others would tell it again.
+
+        The outcome does not depend on the cuts: if the vector was judged by base as well, its splits need not be.
+        """
+        known = group.source in self._judged
+        setting = self.setting._replace(judge=self.setting.judge._replace(base=None)) if known else self.setting
+        deviates = known and self._judged[group.source] is Verdict.DEVIATES
+        together = 1 if self.target.immediate or group.conversations[0].flushes else TOGETHER
+        for start in range(0, len(group.conversations), together):
+            self._check_time()
+            batch = group.conversations[start : start + together]
+            results = (
+                [self._execute(batch[0], setting)]
+                if together == 1
+                else list(self._pool.map(lambda conversation: self._execute(conversation, setting), batch))
+            )
+            for result in results:
+                if deviates and result.verdict is Verdict.PASS:
+                    self._record(replace(result, verdict=Verdict.DEVIATES, held=frozenset()))
+                else:
+                    self._record(result)
+            if any(result.difference is not None for result in results):
+                break
+
+    def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise _Enough(f"--max-time {self.limits.max_time:g} is over")
+
+    def submit(self, conversation: Conversation) -> Result:
+        """Run a conversation and record what came of it."""
+        self._check_time()
         return self._record(self._execute(conversation))
 
-    def _execute(self, conversation: Conversation) -> Result:
+    def _execute(self, conversation: Conversation, setting: runner.Setting | None = None) -> Result:
         try:
-            return runner.run(conversation, self.target, self.setting, self._prefixes.take())
+            return runner.run(conversation, self.target, setting or self.setting, self._prefixes.take())
         except (OSError, ValueError, AssertionError, LookupError) as error:
             reason = f"{type(error).__name__}: {error}"
             return Result(conversation, Verdict.HARNESS_ERROR, reason=reason)
@@ -139,6 +174,8 @@ class Campaign:
     def _record(self, result: Result) -> Result:
         self.tally.add(result, aimed=self._phase in ("vectors", "splits") and bool(result.conversation.clauses))
         self.emit(events.conversation(self._phase, result))
+        if self._phase == "vectors":
+            self._judged[result.conversation.id] = result.verdict
         if result.difference is not None:
             self.plan.failed.add(result.conversation.id)
             self._fail(result, result.difference.clause)

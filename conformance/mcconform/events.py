@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from mcconform.jsonform import to_record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mcconform.conversation import Conversation
     from mcconform.verdict import Difference, Line, Result
     from mcspec.clauses import Clause
@@ -44,7 +46,7 @@ def conversation(phase: str, result: Result) -> Event:
     if result.reason:
         event["reason"] = result.reason
     if result.deviates:
-        event["deviates"] = list(result.deviates)
+        event["deviates"] = result.deviates[-1]
     if result.difference is not None:
         event["clause"] = result.difference.clause
         event["kind"] = result.difference.kind
@@ -98,8 +100,13 @@ def schema() -> Mapping[str, object]:
 class NdjsonReport:
     """Writes every event as one line."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        self._stream = path.open("w", encoding="ascii")
 
     def __call__(self, event: Event) -> None:
         """Write one event."""

@@ -104,7 +104,7 @@ def loads(line: str) -> Conversation:
     except json.JSONDecodeError as error:
         raise ValueError(f"not a JSON object: {error}") from error
     if not isinstance(record, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for whatever a file holds
+        raise ValueError("not a JSON object")
     return from_record(record)
 
 

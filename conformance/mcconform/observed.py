@@ -20,6 +20,12 @@ class Uniques:
         self._skip: dict[int, int] = {}
         self._seen: dict[tuple[int | None, bytes], int] = {}
 
+    def copy(self) -> Uniques:
+        """An independent copy."""
+        twin = Uniques()
+        twin._rest, twin._skip, twin._seen = dict(self._rest), dict(self._skip), dict(self._seen)
+        return twin
+
     def feed(self, conn: int, data: bytes) -> None:
         """Read what arrived on a connection; values are skipped, so that they are never read as replies."""
         skip = self._skip.get(conn, 0)

@@ -58,6 +58,9 @@ PATIENCE = 10.0
 WITHHELD = 0.002
 """Seconds to give a server that may withhold its replies while it receives a value."""
 
+GRACE = 0.3
+"""Seconds that a process which closed a connection is given to be seen dead."""
+
 
 class Judge(NamedTuple):
     """What a conversation is judged by: the profile's rules, and base where it is another profile."""
@@ -121,6 +124,7 @@ class _Run:
         self.over: set[int] = set()
         self.stopped: set[int] = set()
         self.last: int | None = None
+        self.fresh: int | None = None
         judge = setting.judge
         self.oracle = Oracle(options.apply(judge.rules, conversation.options))
         self.base = None if judge.base is None else Oracle(options.apply(judge.base, conversation.options))
@@ -159,6 +163,7 @@ class _Run:
         fresh = max(self.opened, default=-1) + 1
         self._open(fresh)
         self._settle((fresh,))
+        self.fresh = fresh
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -297,7 +302,7 @@ class _Run:
             event(self.base)
             if self.base.over:
                 self.held = frozenset(self.base.passed)
-                self.deviates = tuple(self.base.refusal.clauses[-1:]) if self.base.refusal is not None else ()
+                self.deviates = tuple(self.base.refusal.clauses) if self.base.refusal is not None else ()
                 self.base = None
         if self.oracle.over:
             raise _Stop
@@ -321,7 +326,6 @@ class _Run:
         """Take away what the conversation may have left on a server that goes on living."""
         if self.target.immediate or not self.opened:
             return
-        conn = max(self.opened) + 1
         farewell = b"".join(
             b"delete %s noreply\r\n" % key.replace(PREFIX, self.prefix) for key in safety.keys(self.original)
         )
@@ -330,10 +334,13 @@ class _Run:
             farewell += b"flush_all\r\n"
         if not farewell:
             return
-        try:
-            self.session.open(conn)
-        except TargetError:
-            return
+        conn = self.fresh
+        if conn is None or conn in self.over:
+            conn = max(self.opened) + 1
+            try:
+                self.session.open(conn)
+            except TargetError:
+                return
         self.session.write(conn, farewell)
         if self.original.flushes:
             deadline = time.monotonic() + self.timeout
@@ -350,9 +357,13 @@ class _Run:
             held = frozenset(self.base.passed)
         result = Result(self.original, Verdict.PASS, passed, held, self.deviates)
         if oracle.refusal is not None:
-            return replace(
-                result, verdict=Verdict.FAIL, deviates=(), difference=self._difference(oracle.refusal, canon)
+            canon = Canon(self.prefix)
+            transcript = tuple(
+                Line(line.kind, line.conn, canon(line.data) if line.kind == "receive" else line.data)
+                for line in self.lines
             )
+            difference = self._difference(oracle.refusal, canon)
+            return replace(result, verdict=Verdict.FAIL, deviates=(), difference=difference, transcript=transcript)
         if oracle.exhausted:
             reason = "more than 64 worlds are possible: the judge cannot follow"
             return replace(result, verdict=Verdict.HARNESS_ERROR, reason=reason)
@@ -361,7 +372,8 @@ class _Run:
         return replace(result, verdict=Verdict.DEVIATES) if self.deviates else result
 
     def _difference(self, found: Refusal, canon: Canon) -> Difference:
-        death = self.target.death()
+        # A process that dies closes its connections first and is seen to be dead a little later.
+        death = self.target.death(GRACE if found.kind in ("closed", "missing reply") else 0.0)
         return Difference(
             kind="crash" if death else found.kind,
             clauses=tuple(found.clauses),
@@ -374,7 +386,7 @@ class _Run:
 
     def _failed(self, kind: str, detail: str) -> Result:
         """A failure outside of what the oracle sees: the server is gone."""
-        death = self.target.death()
+        death = self.target.death(GRACE)
         self._hear()
         sent = [line.data for line in self.lines if line.kind == "send"]
         difference = Difference(

@@ -23,6 +23,9 @@ MOST_RUNS = 400
 MOST_MISSING = 60
 """The same where each candidate costs a time-out: the failure is an answer that does not come."""
 
+DEATHS = ("crash", "hang")
+"""Differences that are the same whatever clause was being judged when the server went away."""
+
 
 class _Search:
     """The best conversation so far, and how many runs are left."""
@@ -45,18 +48,21 @@ class _Search:
         self.runs += 1
         result = self._again(candidate)
         found, wanted = result.difference, self.best.difference
-        if found is None or wanted is None or (found.clause, found.kind) != (wanted.clause, wanted.kind):
+        if found is None or wanted is None or found.kind != wanted.kind:
+            return False
+        if found.clause != wanted.clause and found.kind not in DEATHS:
             return False
         self.best = result
         return True
 
 
-def shrink(result: Result, again: Callable[[Conversation], Result]) -> tuple[Result, int]:
-    """The shortest failing result found, and the number of runs it took.
+def shrink(result: Result, again: Callable[[Conversation], Result], most: int | None = None) -> tuple[Result, int]:
+    """The shortest failing result found, and the number of runs it took, ``most`` at most.
 
     A failure that does not repeat is returned as it was.
     """
     search = _Search(result, again)
+    search.most = search.most if most is None else most
     passes = (_without_steps, _joined, _without_cuts, _without_requests, _shorter)
     while True:
         before = search.best

@@ -51,7 +51,8 @@ class Tally:
         if result.difference is not None:
             self._failed[result.difference.clause] += 1
         if aimed and result.verdict is Verdict.DEVIATES:
-            self._deviated.update(clause for clause in result.conversation.clauses if clause in result.passed)
+            seen = result.passed | set(result.deviates)
+            self._deviated.update(clause for clause in result.conversation.clauses if clause in seen)
         if result.verdict in _REASONS:
             rank = _REASONS.index(result.verdict)
             reason = result.reason or f"blocked: {result.conversation.id} failed at {_name(result)}"

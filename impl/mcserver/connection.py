@@ -280,8 +280,7 @@ class Connection:
         if word in WORDS:
             cursor = start(self._cache, line)
             if isinstance(cursor, bytes):
-                if cursor:
-                    self._out.append(cursor)
+                self._out.append(cursor)
             else:
                 self._retrieval = cursor
                 self._phase = _RETRIEVAL

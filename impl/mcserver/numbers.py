@@ -1,9 +1,9 @@
-"""Integer syntax of the text protocol, as memcached 1.6.45 reads it.
+"""Integer syntax of the text protocol, as memcached 1.6.45 reads it but for two oddities.
 
 Three syntaxes live side by side. *Strict* decimals (lengths, touch/gat/flush_all exptime, deltas, cas unique) are
 bare digits with a bounded count. *Lenient* ones (flags and exptime of the storage commands) follow C's ``strtoul``:
-they skip leading blanks, take a sign, and, because nothing ends the token for them, may run on into the next token
-when theirs is blank only. *Stored* counters follow the lenient rules too. Every function returns None on bad input and
+they skip leading blanks and take a sign. Unlike there, a number never runs on into the next token, and a lone ``-`` is
+none. *Stored* counters follow the lenient rules too. Every function returns None on bad input and
 raises nothing.
 """
 
@@ -26,7 +26,7 @@ _LENIENT = re.compile(rb"[\t-\r ]*([+-]?)([0-9]+)(?=[\0\t-\r ])")
 
 
 def strict_i32(token: bytes) -> int | None:
-    """Signed 32-bit decimal of at most 11 characters; a lone ``-`` reads as 0, ``+`` is refused."""
+    """Signed 32-bit decimal of at most 11 characters with at least one digit; ``+`` is refused."""
     if len(token) > _MAX_32BIT_CHARS:
         return None
     if token.isdigit():
@@ -35,8 +35,6 @@ def strict_i32(token: bytes) -> int | None:
     if token[:1] != b"-":
         return None
     digits = token[1:]
-    if not digits:
-        return 0
     if not digits.isdigit():
         return None
     value = int(digits)
@@ -72,7 +70,7 @@ def _lenient(text: bytes) -> tuple[bool, int] | None:
 
 
 def lenient_u64(text: bytes) -> int | None:
-    """Read as ``strtoul`` does: `text` is everything from the token on, including what ends it.
+    """Read as ``strtoul`` does: `text` is the token and the byte that ends it.
 
     A negative number wraps modulo 2^64 and is refused only where the result still looks negative, so
     ``-18446744073709551615`` reads as 1.

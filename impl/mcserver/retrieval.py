@@ -11,7 +11,6 @@ from mcserver import replies
 from mcserver.cache import Block, Cache
 from mcserver.numbers import strict_i32
 from mcserver.settings import KEY_MAX
-from mcserver.text import is_noreply
 
 #: A piece of output.
 Buffer = bytes | bytearray | memoryview
@@ -118,14 +117,6 @@ class Retrieval:
                 return True
 
 
-def _bad_key_reply(keys_line: bytes, whole: list[bytes], *, touch: bool) -> bytes:
-    # Silence is granted only where nothing was looked up before the bad key, and never by gat.
-    first = _TOKEN.match(keys_line.lstrip(b" "))
-    if not touch and is_noreply(whole) and first is not None and len(first[0]) > KEY_MAX:
-        return b""
-    return replies.BAD_FORMAT
-
-
 def start(cache: Cache, line: bytes) -> Retrieval | bytes:
     """Read a retrieval line that begins with its command word: a cursor, or the reply that refuses it."""
     word_end = line.find(b" ")
@@ -144,8 +135,7 @@ def start(cache: Cache, line: bytes) -> Retrieval | bytes:
     elif _TOKEN.search(line, at) is None:
         return replies.BAD_FORMAT
     if _TOO_LONG_KEY.search(line, at) is not None:
-        whole = [match[0] for _, match in zip(range(23), _TOKEN.finditer(line), strict=False)]
-        return _bad_key_reply(line[at : at + 2048], whole, touch=touch)
+        return replies.BAD_FORMAT
     cursor = Retrieval(cache, with_cas=with_cas, touch=touch, deadline=deadline)
     if len(line) <= _SPLIT_MAX:
         return cursor.of_keys([key for key in line[at:].split(b" ") if key])

@@ -46,12 +46,6 @@ class StoreHeader:
         self.error = b""
 
 
-def _lenient_text(tokens: list[bytes], index: int) -> bytes:
-    # These numbers may run on into the tokens after them, exactly as they lie on the line; runs of blanks do not
-    # matter to them.
-    return b" ".join(tokens[index:]) + b"\n"
-
-
 def read_header(mode: StoreMode, tokens: list[bytes]) -> StoreHeader:
     """Read a storage command's line. Errors found before its length is known swallow nothing and ignore noreply."""
     header = StoreHeader(mode)
@@ -62,8 +56,8 @@ def read_header(mode: StoreMode, tokens: list[bytes]) -> StoreHeader:
     header.key = tokens[1]
     header.length = length
     header.noreply = is_noreply(tokens)
-    flags = lenient_u32(_lenient_text(tokens, 2))
-    exptime = lenient_i32(_lenient_text(tokens, 3))
+    flags = lenient_u32(tokens[2] + b"\n")
+    exptime = lenient_i32(tokens[3] + b"\n")
     unique: int | None = 0
     if mode is StoreMode.CAS:
         unique = strict_u64(tokens[_CAS_TOKEN]) if len(tokens) > _CAS_TOKEN else None

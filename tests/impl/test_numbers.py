@@ -9,7 +9,7 @@ from mcserver import numbers
     ("token", "value"),
     [
         (b"0", 0),
-        (b"-", 0),
+        (b"-", None),
         (b"-0", 0),
         (b"-1", -1),
         (b"2147483647", 2**31 - 1),

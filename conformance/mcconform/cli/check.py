@@ -104,7 +104,9 @@ def _check(
     full = set(chosen) == set(known)
     plan = Plan(seed, options["max_examples"], allow_flush, _wanted(set(chosen), full=full))
     terminal = TerminalReport(console(), _address(made), shown)
-    saved = SavedFailures(FAILURES, profile, options["spawn"] if made.transport == "spawn" else None, allow_flush)
+    saved = SavedFailures(
+        FAILURES, profile, options["spawn"] if made.transport == "spawn" else None, allow_flush=allow_flush
+    )
     consumers: list[Callable[[Event], None]] = [saved, terminal, *sinks]
 
     def emit(event: Event) -> None:
@@ -134,7 +136,7 @@ def _check(
             "phases": wanted,
             "max_examples": options["max_examples"],
             "allow_flush": allow_flush,
-        }  # fmt: skip
+        }
     )
     try:
         campaign.run(wanted)
@@ -150,7 +152,7 @@ def _check(
                 "outside": tally.outside(),
                 "stopped": campaign.stopped,
                 "exit": status,
-            }  # fmt: skip
+            }
         )
     finally:
         terminal.close()
@@ -177,7 +179,7 @@ def _wanted(chosen: set[str], *, full: bool) -> Callable[[Conversation], bool]:
 
 
 def _heads(clause: str, name: str) -> bool:
-    """Whether an enumerated vector (``enum.incr.delta-0.text``) is about the command of a clause (``text.incr.adds``)."""
+    """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
     parts, words = clause.split("."), name.split(".")
     return len(parts) > 1 and len(words) > 1 and words[0] == "enum" and parts[1] == words[1]
 
@@ -199,7 +201,7 @@ def _reports(listed: tuple[str, ...]) -> list[NdjsonReport]:
         if kind != "ndjson" or not equals or not path:
             raise UsageError(f"no report {report!r}; type --report ndjson=PATH")
         try:
-            sinks.append(NdjsonReport(Path(path).open("w", encoding="ascii")))
+            sinks.append(NdjsonReport(Path(path)))
         except OSError as error:
             raise UsageError(f"--report {report}: {error.strerror}") from error
     return sinks

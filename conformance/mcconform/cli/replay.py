@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 @click.option("--allow-flush", is_flag=True, help="The server may be flushed.")
 @click.pass_context
 def replay(
-    context: click.Context, what: str, where: str | None, spawn: str | None, profile: str | None, allow_flush: bool
+    context: click.Context, /, what: str, where: str | None, spawn: str | None, profile: str | None, **flags: bool
 ) -> None:
-    """Run a saved failure again and print FIXED, FAILED or ERROR.
+    r"""Run a saved failure again and print FIXED, FAILED or ERROR.
 
     FILE-OR-ID is the id that a failure printed, a saved failure, or a file with one conversation. Without TARGET the
     server is started as it was when the failure was found.
@@ -47,7 +47,7 @@ def replay(
         server = version(made)
         name = profile or ("auto" if where is not None else str(saved.get("profile") or "auto"))
         _, judged = judge(name, server)
-        setting = runner.Setting(judged, allow_flush or ours(made))
+        setting = runner.Setting(judged, flags["allow_flush"] or ours(made))
         result = runner.run(conversation, made, setting, Prefixes(0).take())
     context.exit(_tell(result, str(saved.get("clause", ""))))
 

@@ -8,7 +8,7 @@ nothing of chunks, judges.  Beyond its first ``WHOLE`` bytes a stream is cut aro
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, width
 from mcconform.phases.base import Plan, plain
@@ -37,21 +37,23 @@ PIPELINES = 5
 """Pipelines of several vectors, per hundred examples."""
 
 
-def conversations(plan: Plan) -> Iterator[Conversation]:
+class Group(NamedTuple):
+    """The splits of one vector, or one pipeline (``source`` is empty)."""
+
+    source: str
+    conversations: list[Conversation]
+
+
+def groups(plan: Plan) -> Iterator[Group]:
     """The splits of the vectors of the selection that do not fail as they are."""
     rng = plan.random("splits")
     sources = [c for c in picked() if plan.wanted(c) and c.clock == "none" and not c.options]
     sources = [c for c in sources if c.id not in plan.failed]
     for source in sources:
-        joined = join(source)
-        for split in of(joined, rng):
-            yield split
-            if split.id in plan.failed:
-                # One failing split tells what is wrong with this stream; the others would tell it again.
-                break
+        yield Group(source.id, list(of(join(source), rng)))
     pool = [c for c in sources if plain(c) and c.size <= 200 and b"quit" not in _text(c)]
     for number in range(plan.max_examples * PIPELINES // 100 if len(pool) > 1 else 0):
-        yield _pipeline(rng, pool, number)
+        yield Group("", [_pipeline(rng, pool, number)])
 
 
 def join(conversation: Conversation) -> Conversation:

@@ -21,10 +21,10 @@ PAUSE = "sleep .1"
 
 
 def quoted(data: bytes) -> str:
-    """Bytes as the argument of ``printf``, in single quotes.
+    r"""Bytes as the argument of ``printf``, in single quotes.
 
-    >>> print(quoted(b"get it's 100%\\r\\n"))
-    'get it\\47s 100%%\\r\\n'
+    >>> print(quoted(b"get it's 100%\r\n"))
+    'get it\47s 100%%\r\n'
     """
     out = []
     for index, byte in enumerate(data):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class SavedFailures:
     """Writes one JSON file for each failure event: the conversation, the clause, and how to judge it again."""
 
-    def __init__(self, folder: Path, profile: str, spawn: str | None, allow_flush: bool) -> None:
+    def __init__(self, folder: Path, profile: str, spawn: str | None, *, allow_flush: bool) -> None:
         self._folder = folder
         self._kept = {"profile": profile, "spawn": spawn, "allow_flush": allow_flush}
 

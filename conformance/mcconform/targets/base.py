@@ -114,8 +114,11 @@ class Target(Protocol):
         """
         ...
 
-    def death(self) -> str | None:
-        """How the server's process ended, if it is ours and did (``exit status 1``, ``signal 11``)."""
+    def death(self, grace: float = 0.0) -> str | None:
+        """How the server's process ended, if it is ours and did (``exit status 1``, ``signal 11``).
+
+        A process that is about to end is given ``grace`` seconds.
+        """
         ...
 
     def close(self) -> None:

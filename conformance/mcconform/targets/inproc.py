@@ -157,7 +157,7 @@ class InprocTarget:
         """A fresh server, started with the options."""
         return InprocSession(self._create(options))
 
-    def death(self) -> str | None:
+    def death(self, grace: float = 0.0) -> str | None:  # noqa: ARG002 - there is nothing to wait for
         """Never: it lives in this process."""
         return None
 

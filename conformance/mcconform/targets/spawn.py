@@ -69,6 +69,10 @@ class Process:
         """The process id."""
         return self._process.pid
 
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
     def death(self) -> str | None:
         """How it ended, or None while it runs."""
         status = self._process.poll()
@@ -179,8 +183,16 @@ class SpawnTarget:
                 self.address = self._running[()].address.shown
             return self._running[options]
 
-    def death(self) -> str | None:
+    def restart(self) -> None:
+        """Stop every process; the next session starts what it needs."""
+        self.close()
+        self._last_death = None
+
+    def death(self, grace: float = 0.0) -> str | None:
         """How one of the processes ended since the last call; the next session starts it again."""
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline and all(running.alive() for running in self._running.values()):
+            time.sleep(0.01)
         with self._lock:
             found, self._last_death = self._last_death, None
             for options, running in list(self._running.items()):

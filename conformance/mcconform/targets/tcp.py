@@ -68,7 +68,7 @@ class SocketSession:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.PollSelector()
         self._sockets: dict[int, socket.socket] = {}
         self._backlog: dict[int, bytearray] = {}
         self._arrived: list[Arrival] = []
@@ -241,7 +241,7 @@ class SocketTarget:
             )
         return SocketSession(self._where)
 
-    def death(self) -> str | None:
+    def death(self, grace: float = 0.0) -> str | None:  # noqa: ARG002 - there is nothing to wait for
         """Not known: the process is not ours."""
         return None
 

@@ -1,0 +1,265 @@
+"""Vectors for programs that know nothing of this project: what to send, how cut, and every output that is allowed.
+
+One JSON object a line, self-contained::
+
+    {"id", "clauses", "profile", "options", "clock", "flushes", "note", "steps": [STEP, ...]}
+
+A STEP is one of those of a Conversation (``send`` with ``conn`` and ``cuts``, ``open``, ``advance``, ``half-close``,
+``reset``, ``close``; a send is always a list of parts), or::
+
+    {"settle": CONN, "sentinel": BOOL, "end": BOOL, "allow": [{"text": LITERAL} or {"regex": PATTERN}, ...]}
+
+It says what may have come on CONN since its last ``settle``.
+With ``sentinel`` the runner first sends ``version`` CR
+LF, reads up to its answer, ``VERSION ...`` CR LF, and compares what stands before it; without, it reads until an allowed
+output has come.  With ``end`` the server closes the connection after the output.  Text and patterns are latin-1, a
+pattern matches the whole output.  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in seconds) or
+``exact`` (only for an injected clock); the allowed outputs of ``moving`` know that a server's clock ticks in whole
+seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a VALUE line showed for KEY.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcconform import options
+from mcconform.conversation import (
+    Advance,
+    Close,
+    Conversation,
+    HalfClose,
+    Open,
+    Reset,
+    Resume,
+    Send,
+    Settle,
+    Step,
+    StopReading,
+)
+from mcconform.jsonform import to_record
+from mcconform.observed import Uniques
+from mcconform.targets.tcp import SLACK, TICK
+from mcspec import Event, Happening, Now, Owed, Rules, State, Unique, World, idle, regex, step
+from mcspec import cache as spec_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+EPOCH = 1_800_000_000.0
+"""Unix time at which an export begins; it shows in no output."""
+
+MOST_OUTPUT = 65536
+"""Bytes of one output; vectors whose servers say more are left out."""
+
+MOST_LIVES = 64
+
+SPACING = 1000
+"""Between the numbers that stand for two cas uniques: an offset of a reference never meets another item's."""
+
+
+class UnfitError(ValueError):
+    """The conversation cannot be exported: it says nothing, forks too much, or is too large."""
+
+
+@dataclass
+class _Live:
+    """One allowed world, and what it has said since the last settle."""
+
+    world: World
+    said: dict[int, list[Owed]] = field(default_factory=dict)
+    uniques: Uniques = field(default_factory=Uniques)
+
+    def copy(self) -> _Live:
+        return _Live(self.world, {conn: list(owed) for conn, owed in self.said.items()}, self.uniques.copy())
+
+    def see(self, conn: int, said: list[Owed]) -> None:
+        """The client has read this: every cas unique in it becomes a number, in the order of the stores."""
+        data, cache = b"", self.world.cache
+        for piece in (piece for owed in said for piece in owed.pieces):
+            if isinstance(piece, bytes):
+                data += piece
+            elif isinstance(piece, Unique):
+                cache = spec_cache.bind(cache, piece.symbol, piece.symbol * SPACING) or cache
+                data += b"%d" % (piece.symbol * SPACING)
+        self.uniques.feed(conn, data)
+        self.world = self.world._replace(cache=cache)
+
+    def state(self, conn: int) -> State:
+        found = self.world.conns.find(conn)
+        return found.state if found is not None else State.LISTENING
+
+
+class _Walk:
+    """Steps every allowed world through a conversation."""
+
+    def __init__(self, rules: Rules, *, exact: bool) -> None:
+        self.rules = rules
+        self.exact = exact
+        self.lives = [_Live(World())]
+        self.time = EPOCH
+        self.open: dict[int, None] = {}
+        self.gone: set[int] = set()
+        self.last: int | None = None
+        self.steps: list[Mapping[str, object]] = []
+
+    def now(self) -> Now:
+        return Now(self.time, self.time) if self.exact else Now(self.time - TICK, self.time + SLACK)
+
+    def happen(self, conn: int, event: Event, step_: Send | None = None) -> None:
+        grown: list[_Live] = []
+        for live in self.lives:
+            chunk = b""
+            if step_ is not None:
+                chunk = b"".join(live.uniques.bind(part, self.time) for part in step_.parts)
+            for outcome in step(live.world, Happening(conn, event, chunk), self.now(), self.rules):
+                if outcome.unspecified is not None:
+                    raise UnfitError(outcome.unspecified)
+                twin = live.copy()
+                twin.world = outcome.world
+                grown += _say(twin, conn, outcome.owed)
+        if len(grown) > MOST_LIVES:
+            raise UnfitError("it forks too much")
+        self.lives = grown
+
+    def connect(self, conn: int) -> None:
+        if conn not in self.open:
+            self.open[conn] = None
+            self.happen(conn, Event.CONNECT)
+
+    def take(self, step_: Step) -> None:
+        """One step of the conversation."""
+        if isinstance(step_, Settle):
+            for conn in list(self.open) if step_.conn is None else [step_.conn]:
+                self.settle(conn)
+            return
+        if isinstance(step_, Advance):
+            for conn in self.open:
+                self.settle(conn)
+            self.time += step_.seconds
+            self.steps.append({"advance": step_.seconds})
+            return
+        if isinstance(step_, StopReading | Resume):
+            raise UnfitError("it needs a reader that stops")
+        if self.last is not None and self.last != step_.conn:
+            self.settle(self.last, sentinel=False)
+        self.last = step_.conn
+        self.connect(step_.conn)
+        self.act(step_)
+
+    def act(self, step_: Open | Send | HalfClose | Reset | Close) -> None:
+        """A step that does something to one connection."""
+        if isinstance(step_, Open):
+            self.steps.append({"open": step_.conn})
+        elif isinstance(step_, Send):
+            self.happen(step_.conn, Event.DATA, step_)
+            record = dict(_record(step_))
+            sent = record["send"]
+            record["send"] = sent if isinstance(sent, list) else [sent]
+            self.steps.append(record)
+        elif isinstance(step_, HalfClose):
+            self.happen(step_.conn, Event.EOF)
+            self.steps.append({"half-close": step_.conn})
+        else:
+            self.settle(step_.conn, sentinel=False)
+            self.happen(step_.conn, Event.RESET)
+            self.gone.add(step_.conn)
+            self.steps.append(dict(_record(step_)))
+
+    def settle(self, conn: int, *, sentinel: bool = True) -> None:
+        """Note what may have come on a connection by now."""
+        if conn in self.gone or conn not in self.open:
+            return
+        states = {live.state(conn) for live in self.lives}
+        if self.rules.traits.prompt != "always" and states & {State.NREAD, State.SWALLOW}:
+            # What is owed may be held back here: it is looked at when the value is over.
+            return
+        boundary = all(idle(live.world.conns.find(conn)) for live in self.lives)
+        if not boundary and State.CLOSED in states and len(states) > 1:
+            raise UnfitError("it may or may not close")
+        ended = states == {State.CLOSED}
+        allowed: dict[str, Mapping[str, str]] = {}
+        for live in self.lives:
+            said = live.said.pop(conn, [])
+            key, one = _output(said)
+            allowed[key] = one
+            live.see(conn, said)
+        if allowed.keys() == {""} and not sentinel and not ended:
+            return
+        if ended:
+            self.gone.add(conn)
+        self.steps.append(
+            {"settle": conn, "sentinel": sentinel and boundary, "end": ended, "allow": list(allowed.values())}
+        )
+
+
+def _say(live: _Live, conn: int, owed: tuple[Owed, ...]) -> list[_Live]:
+    """The world with what it now says; several where a server may lose what it had queued."""
+    lives = [live]
+    for one in owed:
+        if one.drops:
+            lives = [shorter for each in lives for shorter in _lossy(each, conn)]
+        for each in lives:
+            if one.pieces:
+                each.said.setdefault(conn, []).append(one)
+    return lives
+
+
+def _lossy(live: _Live, conn: int) -> Iterator[_Live]:
+    for kept in range(len(live.said.get(conn, []))):
+        twin = live.copy()
+        del twin.said[conn][kept:]
+        yield twin
+    yield live
+
+
+def _output(said: list[Owed]) -> tuple[str, Mapping[str, str]]:
+    """The output as literal text, or as a pattern if it holds something that the server chooses."""
+    pieces = tuple(piece for owed in said for piece in owed.pieces)
+    if all(isinstance(piece, bytes) for piece in pieces):
+        text = b"".join(piece for piece in pieces if isinstance(piece, bytes)).decode("latin-1")
+        if len(text) > MOST_OUTPUT:
+            raise UnfitError("its output is too large")
+        return text, {"text": text}
+    pattern = regex(pieces)
+    if len(pattern) > 2 * MOST_OUTPUT:
+        raise UnfitError("its output is too large")
+    re.compile(pattern)
+    return pattern, {"regex": pattern}
+
+
+def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[str, object]:
+    """The exported form of a conversation under the rules of a profile.
+
+    Raises:
+        UnfitError: if it has none; the message says why.
+    """
+    walk = _Walk(options.apply(rules, conversation.options), exact=conversation.exact)
+    for step_ in conversation.steps:
+        walk.take(step_)
+    for conn in list(walk.open):
+        walk.settle(conn)
+    return {
+        "id": conversation.id,
+        "clauses": list(conversation.clauses),
+        "profile": profile,
+        "options": list(conversation.options),
+        "clock": conversation.clock,
+        "flushes": conversation.flushes,
+        "note": conversation.note,
+        "steps": walk.steps,
+    }
+
+
+def _record(step_: Step) -> Mapping[str, object]:
+    found = to_record(Conversation("", (step_,)))["steps"]
+    assert isinstance(found, list)  # of one step
+    shown: Mapping[str, object] = found[0]
+    return shown
+
+
+def line(exported: Mapping[str, object]) -> str:
+    """One line of the export."""
+    return json.dumps(exported, ensure_ascii=True, separators=(",", ":"))
