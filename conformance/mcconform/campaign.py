@@ -15,6 +15,7 @@ from mcconform import events, phases, runner, shrink
 from mcconform.jsonform import short_id
 from mcconform.keys import Prefixes
 from mcconform.phases import malformed, splits, stateful, vectors
+from mcconform.targets.tcp import CAREFUL
 from mcconform.verdict import Result, Verdict
 
 if TYPE_CHECKING:
@@ -189,7 +190,11 @@ class Campaign:
         self._reported.add(clause)
         runs = 0
         if self.limits.shrink and result.conversation.clock == "none":
-            result, runs = shrink.shrink(result, self._again)
+            gap, self.target.gap = self.target.gap, CAREFUL
+            try:
+                result, runs = shrink.shrink(result, self._again)
+            finally:
+                self.target.gap = gap
         smallest = result.conversation
         name = short_id(smallest)
         self.failures.append((name, smallest))

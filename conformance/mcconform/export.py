@@ -9,13 +9,12 @@ A STEP is one of those of a Conversation (``send`` with ``conn`` and ``cuts``, `
 
     {"settle": CONN, "sentinel": BOOL, "end": BOOL, "allow": [{"text": LITERAL} or {"regex": PATTERN}, ...]}
 
-It says what may have come on CONN since its last ``settle``.
-With ``sentinel`` the runner first sends ``version`` CR
-LF, reads up to its answer, ``VERSION ...`` CR LF, and compares what stands before it; without, it reads until an allowed
-output has come.  With ``end`` the server closes the connection after the output.  Text and patterns are latin-1, a
-pattern matches the whole output.  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in seconds) or
-``exact`` (only for an injected clock); the allowed outputs of ``moving`` know that a server's clock ticks in whole
-seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a VALUE line showed for KEY.
+It says what may have come on CONN since its last ``settle``.  With ``sentinel`` the runner first sends ``version`` CR
+LF, reads up to its answer, ``VERSION ...`` CR LF, and compares what stands before it; without, it reads until an
+allowed output has come.  With ``end`` the server closes the connection after the output.  Text and patterns are
+latin-1, a pattern matches the whole output.  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in
+seconds) or ``exact`` (only for an injected clock); the allowed outputs of ``moving`` know that a server's clock ticks
+in whole seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a VALUE line showed for KEY.
 """
 
 from __future__ import annotations

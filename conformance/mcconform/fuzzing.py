@@ -18,6 +18,7 @@ from mcconform.keys import Prefixes
 from mcconform.phases import malformed
 from mcconform.streams import Scope, conversation
 from mcconform.targets import SpawnTarget, TargetError
+from mcconform.targets.tcp import CAREFUL
 from mcconform.verdict import Difference, Result, Verdict
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ BUSY = 0.8
 HISTORY = 60
 """Conversations that are run again when the last one alone does not show what was found."""
 
-SHRINK_RUNS = 60
+SHRINK_RUNS = 40
 """Candidates of the shrinker where each may cost a restart of the server."""
 
 OPEN = "text.stream.error-keeps-open"
@@ -169,18 +170,24 @@ class Fuzzer:
         """Make sure of it on a fresh server, with what went before if need be, and shrink it."""
         assert result.difference is not None  # the caller has looked
         wanted = result.difference
-        fresh = self._again(result.conversation)
-        runs = 1
-        if fresh.difference is None or fresh.difference.kind != wanted.kind:
-            whole = joined(self._history, result.conversation.id)
-            fresh = self._again(whole)
-            runs += 1
-            if fresh.difference is None or fresh.difference.kind != wanted.kind:
-                once = replace(wanted, detail=f"{wanted.detail} (seen once: it did not happen again)".strip())
-                return replace(result, difference=once), runs
+        fresh, runs = self._confirmed(result, wanted)
+        if fresh is None:
+            once = replace(wanted, detail=f"{wanted.detail} (seen once: it did not happen again)".strip())
+            return replace(result, difference=once), runs
         limit = SHRINK_RUNS if wanted.kind in ("crash", "hang", "missing reply", "not closed") else None
         smallest, more = shrink.shrink(fresh, self._again, limit)
         return smallest, runs + more
+
+    def _confirmed(self, result: Result, wanted: Difference) -> tuple[Result | None, int]:
+        """The same difference on a fresh server: chunks surely apart, or as they were, or with what went before."""
+        alone, gap = result.conversation, self.target.gap
+        attempts = [(alone, CAREFUL), (alone, gap), (alone, gap), (joined(self._history, alone.id), gap)]
+        for number, (candidate, pause) in enumerate(attempts, 1):
+            self.target.gap = pause
+            fresh = self._again(candidate)
+            if fresh.difference is not None and fresh.difference.kind == wanted.kind:
+                return fresh, number
+        return None, len(attempts)
 
     def _again(self, candidate: Conversation) -> Result:
         """Run a candidate; a server that is in trouble afterwards is replaced."""

@@ -58,6 +58,12 @@ PATIENCE = 10.0
 WITHHELD = 0.002
 """Seconds to give a server that may withhold its replies while it receives a value."""
 
+LINGER = 0.05
+"""Seconds of silence after a wrong reply that end its observation."""
+
+MOST_MORE = 65536
+"""Bytes after a wrong reply that are looked at."""
+
 GRACE = 0.3
 """Seconds that a process which closed a connection is given to be seen dead."""
 
@@ -123,6 +129,8 @@ class _Run:
         self.opened: dict[int, None] = {}
         self.over: set[int] = set()
         self.stopped: set[int] = set()
+        self.inbox: dict[int, list[bytes | None]] = {}
+        self.more = b""
         self.last: int | None = None
         self.fresh: int | None = None
         judge = setting.judge
@@ -143,7 +151,9 @@ class _Run:
         try:
             self._steps()
         except _Stop:
-            pass
+            refusal = self.oracle.refusal
+            if refusal is not None and refusal.kind in ("wrong reply", "unexpected bytes"):
+                self._linger(refusal.conn)
         except UnsupportedError as error:
             return Result(self.original, Verdict.UNSUPPORTED, reason=str(error))
         except TargetError as error:
@@ -221,6 +231,9 @@ class _Run:
             self.session.open(conn)
 
     def _send(self, step: Send) -> None:
+        if step.literal() is None:
+            # A cas unique that the last answer shows must have been seen.
+            self._barrier(step.conn)
         data = b"".join(self.uniques.bind(part, self.session.now().hi) for part in step.parts)
         self._note("send", step.conn, *self._shown(step, data))
         for chunk in pieces(data, step.cuts):
@@ -239,7 +252,7 @@ class _Run:
         self._tell(lambda oracle: oracle.send(conn, chunk, now))
         self.session.write(conn, chunk)
         if self.target.immediate:
-            self._pump(0)
+            self._pump(conn, 0)
 
     # ------------------------------------------------------------------------------------------------ waiting
 
@@ -262,38 +275,54 @@ class _Run:
         """Wait until everything owed on a connection has come; what has not come in time is missing."""
         if conn in self.over or conn in self.stopped:
             return
-        self._pump(0)
         idle_since = time.monotonic()
         while not self.oracle.complete(conn):
             if self.oracle.may_withhold(conn):
-                self._pump(WITHHELD)
+                self._pump(conn, WITHHELD)
                 break
             left = idle_since + self.timeout - time.monotonic()
-            if self.target.immediate or left <= 0:
+            if self._pump(conn, left):
+                idle_since = time.monotonic()
+            elif self.target.immediate or left <= 0:
                 self._tell(lambda oracle: oracle.settled(conn))
                 break
-            if self._pump(left):
-                idle_since = time.monotonic()
         self._hear()
 
     def _prompt(self, conn: int) -> bool:
         return not self.oracle.may_withhold(conn)
 
-    def _pump(self, timeout: float) -> bool:
-        """Hand what arrived to the oracle; whether anything did."""
-        arrived = self.session.pump(timeout)
-        for conn, data in arrived:
+    def _pump(self, conn: int, timeout: float) -> bool:
+        """Hand what arrived on one connection to the oracle; whether anything did.
+
+        What arrives on others waits until it is their turn, so that the order of events does not depend on timing.
+        """
+        if not self.inbox.get(conn):
+            for number, data in self.session.pump(timeout):
+                self.inbox.setdefault(number, []).append(data)
+        arrived = self.inbox.pop(conn, [])
+        for data in arrived:
             if data is None:
                 self.over.add(conn)
-                self._tell(lambda oracle, conn=conn: oracle.ended(conn))  # type: ignore[misc]
-                self.heard.setdefault(conn, bytearray())
+                self._tell(lambda oracle: oracle.ended(conn))
                 self._hear()
                 self._note("end", conn)
             else:
                 self.heard.setdefault(conn, bytearray()).extend(data)
                 self.uniques.feed(conn, data)
-                self._tell(lambda oracle, conn=conn, data=data: oracle.received(conn, data))  # type: ignore[misc]
+                self._tell(lambda oracle, data=data: oracle.received(conn, data))  # type: ignore[misc]
         return bool(arrived)
+
+    def _linger(self, conn: int) -> None:
+        """After a wrong reply: what else comes on that connection, for a report that is the same in every run."""
+        pending = self.inbox.pop(conn, [])
+        while len(self.more) < MOST_MORE:
+            for data in pending:
+                self.more += data or b""
+            arrived = self.session.pump(LINGER)
+            if not arrived or None in pending:
+                break
+            pending = [data for number, data in arrived if number == conn]
+        self.heard.setdefault(conn, bytearray()).extend(self.more)
 
     def _tell(self, event: Callable[[Oracle], None]) -> None:
         """Tell the oracles of an event, and stop when the conversation is decided."""
@@ -379,7 +408,7 @@ class _Run:
             clauses=tuple(found.clauses),
             conn=found.conn,
             expected=tuple(text.replace(self.prefix.decode(), PREFIX.decode()) for text in found.expected),
-            observed=canon(found.observed),
+            observed=canon(found.observed + self.more),
             context=found.context.replace(self.prefix, PREFIX),
             detail=f"the server ended: {death}" if death else "",
         )

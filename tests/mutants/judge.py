@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from mcconform.conversation import Conversation
 
 LIMIT = 5
-"""Seconds that a mutant may live."""
+"""Seconds that a mutant may live; what nothing has killed by then has survived."""
+
+STUCK = 1.5
+"""Seconds in one conversation after which the engine counts as hung."""
 
 KILLED, SURVIVED, CRASHED, HUNG = "killed", "survived", "crashed", "hung"
 
@@ -79,13 +82,15 @@ def _child(pipe: Connection, module: str, text: str, glob: str, streams: int, li
         raise _TimeUp
 
     signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, limit)
-    error = ""
-    place = ""
+    deadline = time.monotonic() + limit
+    error = place = ""
     try:
         create = loader.factory(module, text)
         for place_conversation in conversations(glob, streams):
             place = place_conversation.id
+            if time.monotonic() > deadline:
+                break
+            signal.setitimer(signal.ITIMER_REAL, STUCK)
             rules = options.apply(Rules(), place_conversation.options)
             found: Difference | None = judge(place_conversation, create(place_conversation.options), rules)
             if found is not None and found.refusal is not None:
@@ -95,7 +100,6 @@ def _child(pipe: Connection, module: str, text: str, glob: str, streams: int, li
                 error = error or found.error
         pipe.send((CRASHED if error else SURVIVED, "", error))
     except _TimeUp:
-        # A time-out in the middle of many quiet conversations is a survivor; in the middle of one it is a hang.
-        pipe.send((HUNG if place else SURVIVED, "", place))
+        pipe.send((HUNG, "", place))
     except Exception as failure:  # noqa: BLE001 - a mutant that cannot even be imported
         pipe.send((CRASHED, "", f"{type(failure).__name__}: {failure}"))

@@ -13,6 +13,7 @@ from mcconform.cli.common import FAILED, FAILURES, HARNESS, HOLDS, UsageError, j
 from mcconform.jsonform import from_record
 from mcconform.keys import Prefixes
 from mcconform.reports.shown import escaped, steps
+from mcconform.targets.tcp import CAREFUL
 from mcconform.verdict import Result, Verdict
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def replay(
         spawn = str(saved["spawn"])
     with target(where, spawn) as made:
         server = version(made)
+        made.gap = CAREFUL
         name = profile or ("auto" if where is not None else str(saved.get("profile") or "auto"))
         _, judged = judge(name, server)
         setting = runner.Setting(judged, flags["allow_flush"] or ours(made))

@@ -101,6 +101,9 @@ class Target(Protocol):
     immediate: bool
     """Whether everything the server has to say to a chunk is there when ``write`` returns."""
 
+    gap: float
+    """Seconds between two chunks of a connection, so that one write is one read of the server."""
+
     address: str
     """Where a user would connect, for reports: ``HOST PORT``, a path, or the adapter's name."""
 

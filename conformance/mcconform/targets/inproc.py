@@ -139,6 +139,7 @@ class InprocTarget:
     transport = "inproc"
     clock: Clock = "injected"
     immediate = True
+    gap = 0.0
 
     def __init__(self, name: str) -> None:
         """Find the adapter.

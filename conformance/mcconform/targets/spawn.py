@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from mcconform.targets.base import Clock, DiedError, Session, TargetError, UnreachableError, UnsupportedError
-from mcconform.targets.tcp import Address, SocketSession
+from mcconform.targets.tcp import GAP, Address, SocketSession
 
 START_TIMEOUT = 10.0
 """Seconds that a program has to accept connections."""
@@ -137,6 +137,7 @@ class SpawnTarget:
     transport = "spawn"
     clock: Clock = "sleep"
     immediate = False
+    gap = GAP
 
     def __init__(self, template: str) -> None:
         """Start the server without options.
@@ -155,7 +156,7 @@ class SpawnTarget:
 
     def session(self, options: tuple[str, ...] = ()) -> Session:
         """A session on a server with these options; a process that has died is started again."""
-        return SocketSession(self.process(options).address)
+        return SocketSession(self.process(options).address, self.gap)
 
     def process(self, options: tuple[str, ...] = ()) -> Process:
         """The running process with these options, started if need be."""

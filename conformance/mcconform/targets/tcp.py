@@ -26,6 +26,12 @@ WRITE_TIMEOUT = 10.0
 GAP = 1e-6
 """Seconds to sleep between two chunks: enough, as measured, for one write to be one read of the server."""
 
+ACCEPT = 3e-4
+"""The same after the first chunk of a connection, which the server has to accept first."""
+
+CAREFUL = 3e-3
+"""The same where a difference is confirmed or shrunk, and must not depend on luck."""
+
 TICK = 1.1
 """Seconds by which a server's clock of whole seconds may be behind the real one."""
 
@@ -66,14 +72,17 @@ def parse_address(name: str) -> Address:
 class SocketSession:
     """The sockets of one conversation."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, gap: float = GAP) -> None:
         self._address = address
+        self._gap = gap
         self._selector = selectors.PollSelector()
         self._sockets: dict[int, socket.socket] = {}
         self._backlog: dict[int, bytearray] = {}
         self._arrived: list[Arrival] = []
         self._stopped: set[int] = set()
         self._wrote = False
+        self._new: set[int] = set()
+        self._accepting = False
 
     def now(self) -> Now:
         """Ticks of one second whose phase is unknown."""
@@ -95,6 +104,7 @@ class SocketSession:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setblocking(False)
         self._sockets[conn] = made
+        self._new.add(conn)
         self._selector.register(made, selectors.EVENT_READ, conn)
 
     def write(self, conn: int, chunk: bytes) -> None:
@@ -102,8 +112,10 @@ class SocketSession:
         if conn not in self._sockets:
             return
         if self._wrote:
-            time.sleep(GAP)
+            time.sleep(max(self._gap, ACCEPT) if self._accepting else self._gap)
         self._wrote = True
+        self._accepting = conn in self._new
+        self._new.discard(conn)
         backlog = self._backlog.setdefault(conn, bytearray())
         backlog += chunk
         deadline = time.monotonic() + WRITE_TIMEOUT
@@ -227,6 +239,7 @@ class SocketTarget:
 
     clock: Clock = "sleep"
     immediate = False
+    gap = GAP
 
     def __init__(self, address: Address) -> None:
         self._where = address
@@ -239,7 +252,7 @@ class SocketTarget:
             raise UnsupportedError(
                 f"needs the server options {shlex.join(options)}: use --spawn 'CMD -p {{port}} {{options}}'"
             )
-        return SocketSession(self._where)
+        return SocketSession(self._where, self.gap)
 
     def death(self, grace: float = 0.0) -> str | None:  # noqa: ARG002 - there is nothing to wait for
         """Not known: the process is not ours."""
