@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint format docs bench mutants memcached clean
+.PHONY: help check test lint format docs bench mutants lockstep memcached clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,11 @@ docs: $(READY) ## build the documentation into build/docs
 bench: $(READY) memcached ## measure the server beside memcached
 	$(BIN)/python tests/bench/bench.py $(ARGS)
 
-mutants: $(READY) memcached ## plant known bugs and print which test kills which
-	$(BIN)/python tests/mutants/run.py $(ARGS)
+mutants: $(READY) ## plant bugs in the server and print which clause catches each
+	$(BIN)/python -m tests.mutants.run $(ARGS)
+
+lockstep: $(READY) ## random streams through specification and server (ARGS='--streams 1000000')
+	$(BIN)/python -m tests.lockstep.campaign $(ARGS)
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .mcspec .import_linter_cache .coverage .coverage.*

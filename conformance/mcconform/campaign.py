@@ -196,6 +196,8 @@ class Campaign:
             finally:
                 self.target.gap = gap
         smallest = result.conversation
+        assert result.difference is not None  # shrinking keeps failures
+        self._reported.add(result.difference.clause)
         name = short_id(smallest)
         self.failures.append((name, smallest))
         self.emit(events.failure(name, self.clauses.get(clause), result, smallest, runs))

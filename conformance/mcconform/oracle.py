@@ -63,8 +63,10 @@ class _Live:
         return twin
 
     def key(self) -> object:
-        """Equal for lives that cannot be told apart from here on."""
-        queues = tuple((conn, tuple(queue)) for conn, queue in sorted(self.queues.items()) if queue)
+        """Equal for lives that cannot be told apart from here on: what is owed in silence makes no difference."""
+        queues = tuple(
+            (conn, tuple(owed.pieces for owed in queue if owed.pieces)) for conn, queue in sorted(self.queues.items())
+        )
         return self.world, queues, tuple(sorted(item for item in self.unread.items() if item[1]))
 
     def state(self, conn: int) -> State:

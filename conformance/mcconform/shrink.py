@@ -15,7 +15,7 @@ from mcconform.conversation import PREFIX, Advance, Conversation, Part, Repeat, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mcconform.verdict import Result
+    from mcconform.verdict import Difference, Result
 
 MOST_RUNS = 400
 """Candidates that are tried for one failure."""
@@ -53,7 +53,7 @@ class _Search:
         found, wanted = result.difference, self.best.difference
         if found is None or wanted is None or ALIKE.get(found.kind, found.kind) != ALIKE.get(wanted.kind, wanted.kind):
             return False
-        if found.clause != wanted.clause and found.kind not in DEATHS:
+        if found.clause != wanted.clause and found.kind not in DEATHS and not _underlying(found, wanted):
             return False
         self.best = result
         return True
@@ -72,7 +72,14 @@ def shrink(result: Result, again: Callable[[Conversation], Result], most: int | 
         for candidates in passes:
             _exhaust(search, candidates)
         if search.best is before or search.runs >= search.most:
+            search.most += 1
+            search.better(_renumbered(search.best.conversation))
             return search.best, search.runs
+
+
+def _underlying(found: Difference, wanted: Difference) -> bool:
+    """Whether a difference named after the stream's circumstances turned out to be one of the request itself."""
+    return wanted.clause.startswith("text.stream.") and found.clause in wanted.clauses
 
 
 def _exhaust(search: _Search, candidates: Callable[[Conversation], Iterator[Conversation]]) -> None:
@@ -86,6 +93,16 @@ def _exhaust(search: _Search, candidates: Callable[[Conversation], Iterator[Conv
                 break
             if search.runs >= search.most:
                 break
+
+
+def _renumbered(conversation: Conversation) -> Conversation:
+    """Connections numbered from 0 in the order of their first use."""
+    numbers = {conn: number for number, conn in enumerate(conversation.connections)}
+    steps = [
+        step if isinstance(step, Advance) or step.conn is None else replace(step, conn=numbers[step.conn])
+        for step in conversation.steps
+    ]
+    return _with(conversation, steps)
 
 
 def _with(conversation: Conversation, steps: list[Step]) -> Conversation:

@@ -1,16 +1,28 @@
-"""Judge one mutant of the engine in a process of its own: does a clause fail, and which?"""
+"""Judge one mutant of the engine in a process of its own: does a clause fail, and which?
+
+What the engine as it is says in every conversation is noted once. A mutant that says the same is right, as the control
+is; only where it says something else does the specification decide. So a mutant costs the time of the engine, not
+that of the oracle, and meets every conversation there is.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import multiprocessing
+import os
+import resource
 import signal
 import time
 from fnmatch import fnmatch
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from mcconform import conversation as talk
 from mcconform import options
-from mcconform.lockstep import Difference, judge
+from mcconform.lockstep import judge
+from mcconform.observed import Uniques
 from mcconform.phases.vectors import all_vectors
 from mcconform.streams import Scope, conversation
 from mcspec import Rules
@@ -18,18 +30,31 @@ from tests.mutants import loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from multiprocessing.connection import Connection
+    from multiprocessing.connection import Connection as Pipe
     from types import FrameType
 
     from mcconform.conversation import Conversation
+    from mcconform.lockstep import Engine, EngineConnection, Factory
 
-LIMIT = 5
-"""Seconds that a mutant may live; what nothing has killed by then has survived."""
+STREAMS = 4000
+"""Random streams that a mutant meets after the vectors."""
+
+LIMIT = 10.0
+"""Seconds of the processor that a mutant may take; what nothing has killed by then has survived."""
 
 STUCK = 1.5
-"""Seconds in one conversation after which the engine counts as hung."""
+"""Seconds of the processor in one conversation after which the engine counts as hung."""
+
+MOST_HANGS = 2
+"""After so many conversations in which it hung no other is tried."""
+
+MEMORY = 2 << 30
+"""Bytes of address space that a mutant may have."""
 
 KILLED, SURVIVED, CRASHED, HUNG = "killed", "survived", "crashed", "hung"
+
+Transcript = tuple[tuple[int, int | bytes, bool], ...]
+"""What an engine said: after each chunk the connection, the bytes (long ones as a hash), and whether it was closed."""
 
 
 class Verdict(NamedTuple):
@@ -54,20 +79,99 @@ def conversations(glob: str, streams: int) -> Iterator[Conversation]:
         chosen = {one.id for one in aimed}
         yield from (one for one in vectors if one.id not in chosen)
     for seed in range(streams):
-        yield conversation(Random(seed), Scope(options=True, large=300), f"seed {seed}")
+        yield _stream(seed)
 
 
-def try_out(module: str, text: str, glob: str = "*", streams: int = 4000, limit: float = LIMIT) -> Verdict:
-    """Fork, import the mutant, judge it until a clause fails, the conversations end or the time is up."""
+@cache
+def _stream(seed: int) -> Conversation:
+    return conversation(Random(seed), Scope(options=True, large=300), f"seed {seed}")
+
+
+# ------------------------------------------------------------------------------------------------ transcripts
+
+
+class Said:
+    """Drives an engine through a conversation and notes what it says."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.noted: list[tuple[int, int | bytes, bool]] = []
+        self.error = ""
+        self._uniques = Uniques()
+        self._lines: dict[int, EngineConnection] = {}
+
+    def run(self, stream: Conversation) -> Said:
+        """All of it, or up to where the engine raised; `error` says what."""
+        try:
+            for step in stream.steps:
+                self._step(step)
+        except Exception as error:  # noqa: BLE001 - whatever a broken engine raises
+            self.error = f"{type(error).__name__}: {error}"
+        return self
+
+    def _step(self, step: talk.Step) -> None:
+        if isinstance(step, talk.Advance):
+            self.engine.advance(step.seconds)
+            return
+        if step.conn is None or isinstance(step, talk.Settle):
+            return
+        line = self._lines.get(step.conn)
+        if line is None:
+            line = self._lines[step.conn] = self.engine.open()
+            self._listen(step.conn, line)
+        if isinstance(step, talk.Send):
+            data = b"".join(self._uniques.bind(part, self.engine.now) for part in step.parts)
+            for piece in talk.pieces(data, step.cuts):
+                line.send(piece)
+                self._listen(step.conn, line)
+        elif isinstance(step, talk.HalfClose):
+            line.half_close()
+            self._listen(step.conn, line)
+        elif isinstance(step, talk.Reset | talk.Close):
+            line.reset()
+
+    def _listen(self, conn: int, line: EngineConnection) -> None:
+        data = line.receive()
+        if data.startswith(b"STAT ") or b"\nSTAT " in data:
+            data = data.replace(b"STAT pid %d\r" % os.getpid(), b"STAT pid 0\r")
+        if data:
+            self._uniques.feed(conn, data)
+        self.noted.append((conn, data if len(data) <= 64 else hash(data), line.closed))
+
+
+@cache
+def _control(stream: Conversation) -> Transcript:
+    return tuple(Said(_factory()(stream.options)).run(stream).noted)
+
+
+@cache
+def _factory() -> Factory:
+    return loader.unchanged()
+
+
+# ----------------------------------------------------------------------------------------------------- judging
+
+
+def try_out(
+    module: str, text: str, glob: str = "*", streams: int = STREAMS, limit: float = LIMIT, *, control: bool = False
+) -> Verdict:
+    """Fork, import the mutant, judge it until a clause fails, the conversations end or the time is up.
+
+    With `control` the specification judges every conversation, whatever the engine says: this is for an unchanged engine.
+    """
+    if not control:
+        for one in conversations(glob, streams):
+            _control(one)
+        gc.freeze()
     here, there = multiprocessing.Pipe(duplex=False)
     began = time.monotonic()
     process = multiprocessing.get_context("fork").Process(
-        target=_child, args=(there, module, text, glob, streams, limit)
+        target=_child, args=(there, module, text, glob, streams, limit, control)
     )
     process.start()
     there.close()
     found: tuple[str, str, str] = (HUNG, "", "")
-    if here.poll(limit + 5):
+    if here.poll(10 * limit + 20):
         try:
             found = here.recv()
         except EOFError:
@@ -77,29 +181,55 @@ def try_out(module: str, text: str, glob: str = "*", streams: int = 4000, limit:
     return Verdict(*found, time.monotonic() - began)
 
 
-def _child(pipe: Connection, module: str, text: str, glob: str, streams: int, limit: float) -> None:
+def _child(pipe: Pipe, module: str, text: str, glob: str, streams: int, limit: float, control: bool) -> None:  # noqa: FBT001
     def alarm(_signal: int, _frame: FrameType | None) -> None:
         raise _TimeUp
 
-    signal.signal(signal.SIGALRM, alarm)
-    deadline = time.monotonic() + limit
-    error = place = ""
+    signal.signal(signal.SIGPROF, alarm)
+    with contextlib.suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    deadline = time.process_time() + limit
+    error, hangs = "", []
     try:
+        signal.setitimer(signal.ITIMER_PROF, STUCK)
         create = loader.factory(module, text)
-        for place_conversation in conversations(glob, streams):
-            place = place_conversation.id
-            if time.monotonic() > deadline:
+        for stream in conversations(glob, streams):
+            if time.process_time() > deadline or len(hangs) >= MOST_HANGS:
                 break
-            signal.setitimer(signal.ITIMER_REAL, STUCK)
-            rules = options.apply(Rules(), place_conversation.options)
-            found: Difference | None = judge(place_conversation, create(place_conversation.options), rules)
-            if found is not None and found.refusal is not None:
-                pipe.send((KILLED, found.refusal.clause, place))
+            try:
+                signal.setitimer(signal.ITIMER_PROF, STUCK)
+                clause, raised = _look(stream, create, control=control)
+                signal.setitimer(signal.ITIMER_PROF, 0)
+            except _TimeUp:
+                hangs.append(stream.id)
+                continue
+            if clause:
+                pipe.send((KILLED, clause, stream.id))
                 return
-            if found is not None:
-                error = error or found.error
-        pipe.send((CRASHED if error else SURVIVED, "", error))
+            error = error or (f"{stream.id}: {raised}" if raised else "")
+        how = HUNG if hangs else CRASHED if error else SURVIVED
+        pipe.send((how, "", hangs[0] if hangs else error))
     except _TimeUp:
-        pipe.send((HUNG, "", place))
+        pipe.send((HUNG, "", "at import"))
     except Exception as failure:  # noqa: BLE001 - a mutant that cannot even be imported
         pipe.send((CRASHED, "", f"{type(failure).__name__}: {failure}"))
+
+
+def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[str, str]:
+    """The clause that the mutant breaks by what it says, and what it raised.
+
+    An engine that raises has broken nothing yet by what it said before: that alone is no kill.
+    """
+    if not control:
+        said = Said(create(stream.options)).run(stream)
+        expected = _control(stream)
+        same = tuple(said.noted) == (expected[: len(said.noted)] if said.error else expected)
+        if same:
+            return "", said.error
+    rules = options.apply(Rules(), stream.options)
+    found = judge(stream, create(stream.options), rules)
+    if found is None:
+        return "", ""
+    if found.error or found.refusal is None:
+        return "", found.error
+    return found.refusal.clause, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,17 +12,16 @@ if TYPE_CHECKING:
 
 
 class Mutant(NamedTuple):
-    """One changed source: the module, the line (from 1), what was changed into what, and the whole new text."""
+    """One changed source: the module, a name that no other mutant has, the line, and the whole new text.
+
+    The name holds the function and what was changed into what, and a number where the same change is possible there more
+    than once: it outlives changes of other functions.
+    """
 
     module: str
+    id: str
     line: int
-    change: str
     text: str
-
-    @property
-    def id(self) -> str:
-        """A name for the table."""
-        return f"{self.module}:{self.line} {self.change}"
 
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -48,23 +48,61 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 def mutants(module: str, text: str) -> Iterator[Mutant]:
     """All operator mutants of a source, in the order of its lines."""
     tree = ast.parse(text)
-    skip = _skipped(tree)
+    tuning = _tuning(text)
+    skip = _skipped(tree, tuning)
+    inside = _functions(tree)
+    seen: Counter[str] = Counter()
     places = [node for node in ast.walk(tree) if id(node) not in skip]
     for place, node in enumerate(places):
         for kind in range(_count(node)):
             clone = copy.deepcopy(tree)
-            skip_clone = _skipped(clone)
+            skip_clone = _skipped(clone, tuning)
             twin = [other for other in ast.walk(clone) if id(other) not in skip_clone][place]
             before = ast.unparse(twin)
             after = _change(twin, kind)
             if after is None:
                 continue
-            change = f"{_short(before)} -> {_short(after)}"
-            yield Mutant(module, getattr(node, "lineno", 0), change, ast.unparse(ast.fix_missing_locations(clone)))
+            name = f"{module}.{inside.get(id(node), '')}: {_short(before)} -> {_short(after)}"
+            seen[name] += 1
+            if seen[name] > 1:
+                name += f" #{seen[name]}"
+            yield Mutant(module, name, getattr(node, "lineno", 0), ast.unparse(ast.fix_missing_locations(clone)))
 
 
-def _skipped(tree: ast.Module) -> set[int]:
-    """Nodes that decide nothing: docstrings, annotations, __slots__, imports, and texts of exceptions."""
+def _tuning(text: str) -> frozenset[int]:
+    """Lines (from 1) after a comment that begins `#: tuning:`: what stands there changes speed and no answer."""
+    lines = text.splitlines()
+    found = set()
+    for number, line in enumerate(lines, 1):
+        if line.strip().startswith("#: tuning:"):
+            follow = number
+            while follow < len(lines) and lines[follow].strip().startswith("#"):
+                follow += 1
+            found.add(follow + 1)
+    return frozenset(found)
+
+
+def _functions(tree: ast.Module) -> dict[int, str]:
+    """The qualified name of the function, class or constant that each node stands in, by its id."""
+    found: dict[int, str] = {}
+
+    def visit(node: ast.AST, name: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            inner = name
+            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                inner = f"{name}.{child.name}" if name else child.name
+            elif not name and isinstance(child, ast.Assign | ast.AnnAssign):
+                target = child.target if isinstance(child, ast.AnnAssign) else child.targets[0]
+                inner = ast.unparse(target)
+            found[id(child)] = inner
+            visit(child, inner)
+
+    visit(tree, "")
+    return found
+
+
+def _skipped(tree: ast.Module, tuning: frozenset[int]) -> set[int]:
+    """Nodes that decide nothing: docstrings, annotations, __slots__, imports, texts of exceptions, values of enums."""
     skip: set[int] = set()
     for node in ast.walk(tree):
         dead: list[ast.AST | None] = []
@@ -79,6 +117,10 @@ def _skipped(tree: ast.Module) -> set[int]:
         if isinstance(node, ast.Assign) and any("__slots__" in ast.unparse(target) for target in node.targets):
             dead.append(node)
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise):
+            dead.append(node)
+        if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
+            dead.append(node)  # any distinct values are as good
+        if isinstance(node, ast.stmt) and node.lineno in tuning:
             dead.append(node)
         if isinstance(node, ast.Compare) and "on_state" in ast.unparse(node):
             dead.append(node)

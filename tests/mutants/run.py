@@ -59,8 +59,9 @@ def try_operator(mutant: operators.Mutant) -> Tried:
 
 
 def control() -> list[Tried]:
-    """The unmutated engine must pass."""
-    return [Tried("control", name, try_out(name, loader.source(name), streams=500, limit=30)) for name in loader.FILES]
+    """The unmutated engine must pass, by the specification and not by comparison with itself."""
+    name = loader.FILES[0]
+    return [Tried("control", "the engine as it is", try_out(name, loader.source(name), limit=120, control=True))]
 
 
 def all_operators() -> list[operators.Mutant]:
