@@ -175,7 +175,9 @@ def _unknown(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
     if words and words[0].lower() in GRAMMAR:
         clauses = (*clauses, "text.line.case")
     quiet = traits.noreply_unknown == "silent" and words[-1:] == (b"noreply",)
-    return Answer(ERROR, quiet, (*clauses, "text.noreply.unknown" if quiet else "text.line.unknown"))
+    # What makes the line odd (a leading space, upper case) is the more specific clause, and stands last.
+    kind = "text.noreply.unknown" if quiet else "text.line.unknown"
+    return Answer(ERROR, quiet, (*clauses[:1], kind, *clauses[1:]))
 
 
 def _missing(clauses: tuple[str, ...], rules: Rules, clause: str = "text.line.missing-words") -> Answer:
