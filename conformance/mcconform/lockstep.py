@@ -187,8 +187,10 @@ def judge(
 
 
 def _drive(stream: Conversation, engine: Engine, oracle: Oracle) -> str:
-    """Run the stream; what the engine raised, if it did. An engine that raises closes its connection, as a server's
-    loop would."""
+    """Run the stream; what the engine raised, if it did.
+
+    An engine that raises closes its connection, as a server's loop would.
+    """
     lines: dict[int, EngineConnection] = {}
     ended: set[int] = set()
     uniques = Uniques()

@@ -90,9 +90,10 @@ ITEM_LIMIT, SMALL_LIMIT, OVERHEAD = 1024 * 1024, 1024, 48 + 8 + 1 + 2
 class Scope:
     """What a stream may hold.
 
-    `foreign`: keys without our prefix, and flush_all; `advance`: time that passes at once; `large`: one store in this
-    many has a value near the item limit, one odd line in this many is endless (0: none); `options`: some streams
-    ask for a server with options, such as `-I 1k`, whose limit is cheap to reach; `endings`: quit, FIN, RST and lines that close.
+    `foreign`: keys without our prefix, and flush_all. `advance`: time that passes at once. `large`: one store in this
+    many has a value near the item limit, one odd line in this many is endless (0: none). `options`: some streams ask
+    for a server with options, such as `-I 1k`, whose limit is cheap to reach. `endings`: quit, FIN, RST and lines that
+    close.
     """
 
     foreign: bool = True

@@ -26,6 +26,9 @@ COLOURS = {
 PLAIN_WIDTH = 120
 """Columns where there is no terminal."""
 
+MOST_ERRORS = 5
+"""Errors of the harness that are told one by one."""
+
 
 def console() -> Console:
     """A console on standard output; plain and of a fixed width if that is no terminal."""
@@ -43,6 +46,7 @@ class TerminalReport:
         self._count: Counter[str] = Counter()
         self._clauses: list[Mapping[str, Any]] = []
         self._phase = ""
+        self._errors = 0
         self._began = time.monotonic()
         self._bar: Progress | None = None
         self._task: Any = None
@@ -84,6 +88,10 @@ class TerminalReport:
 
     def _conversation(self, event: Mapping[str, Any]) -> None:
         self._count[str(event["verdict"])] += 1
+        if event["verdict"] == "harness-error":
+            self._errors += 1
+            if self._errors <= MOST_ERRORS:
+                self._out.print(f"harness error in {event['id']}: {event.get('reason', '')}")
         total = sum(self._count.values())
         if self._bar is not None and total % 20 == 0:
             self._bar.update(self._task, done=self._counts())

@@ -1,0 +1,82 @@
+"""Misbehaving servers behind the byte interface: the bundled engine with its output bent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcserver import inproc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Bend = Callable[[bytes, bytes], bytes]
+
+
+class Connection:
+    """A connection whose answers to a chunk go through a function of chunk and answer."""
+
+    def __init__(self, real: Any, bend: Bend) -> None:
+        self._real = real
+        self._bend = bend
+        self._out = b""
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._real.closed)
+
+    def send(self, chunk: bytes) -> None:
+        self._real.send(chunk)
+        self._out += self._bend(chunk, self._real.receive())
+
+    def receive(self) -> bytes:
+        out, self._out = self._out, b""
+        return out + bytes(self._real.receive())
+
+    def half_close(self) -> None:
+        self._real.half_close()
+
+    def reset(self) -> None:
+        self._real.reset()
+
+
+class Server:
+    """The bundled engine with bent connections."""
+
+    def __init__(self, options: Sequence[str], bend: Bend) -> None:
+        self._real = inproc.create(list(options))
+        self._bend = bend
+
+    @property
+    def now(self) -> float:
+        return self._real.now
+
+    def advance(self, seconds: float) -> None:
+        self._real.advance(seconds)
+
+    def open(self) -> Connection:
+        return Connection(self._real.open(), self._bend)
+
+
+def wrong(options: Sequence[str] = ()) -> Server:
+    """Answers STORED with SAVED."""
+    return Server(options, lambda _, out: out.replace(b"STORED\r\n", b"SAVED\r\n"))
+
+
+def silent(options: Sequence[str] = ()) -> Server:
+    """Does not answer incr."""
+    return Server(options, lambda chunk, out: b"" if chunk.startswith(b"incr ") else out)
+
+
+def loud(options: Sequence[str] = ()) -> Server:
+    """Answers what owes no answer."""
+    return Server(options, lambda chunk, out: out or (b"OK\r\n" if b" noreply\r\n" in chunk else b""))
+
+
+def cut(options: Sequence[str] = ()) -> Server:
+    """Loses the answer to a request that arrives in pieces ending in CR."""
+    return Server(options, lambda chunk, out: b"" if chunk == b"\n" else out)
+
+
+def honest(options: Sequence[str] = ()) -> Server:
+    """The bundled engine as it is."""
+    return Server(options, lambda _, out: out)

@@ -1,0 +1,59 @@
+"""Nothing that could harm other people's data is written without leave."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mcconform.conversation import Conversation, Repeat, Send, say, streams
+from mcconform.phases import malformed, vectors
+from mcconform.safety import danger, danger_in, keys
+from mcconform.streams import Scope, conversation
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"flush_all\r\n", b"xxflush_all", b"set mcspec-a 0 0 9\r\nflush_all\r\n", b"shutdown\r\n",
+        b"cache_memlimit 8\r\n", b"set other 0 0 1\r\nx\r\n", b"xset other 0 0 1", b"get a b\r\ndelete  other\r\n",
+        b"incr n 1\r\n", b"gat 0 other\r\n", b"gats 0 mcspec-a other\r\n", b"touch k 0", b"ms other 5\r\n",
+        b"set mcspec-a 0 0 20\r\ndelete other\r\n", b"slabs reassign 1 2\r\n", b"stats reset\r\n", b"lru mode flat",
+        b"\x80\x08\x00\x00", b"verbosity 9\r\n", b"delete noreply\r\n", b"set set other",
+    ],
+)  # fmt: skip
+def test_danger_is_seen_at_any_offset(stream: bytes) -> None:
+    assert danger_in(stream) is not None
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"get other\r\n", b"gets a b c\r\n", b"set mcspec-a 0 0 1\r\nx\r\n", b"delete mcspec-b noreply\r\n",
+        b"gat 0 mcspec-a mcspec-b\r\n", b"version\r\n", b"stats\r\n", b"incr\r\n", b"set \r\n", b"nonsense\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_harmless_passes(stream: bytes) -> None:
+    assert danger_in(stream) is None
+
+
+def test_danger_is_seen_across_steps_of_one_connection() -> None:
+    assert danger(Conversation("c", (say(0, "flush"), say(1, "_all"), say(0, "_all\r\n")))) is not None
+    assert danger(Conversation("c", (say(0, "flush"), say(1, "_all\r\n")))) is None
+
+
+def test_keys_to_clean_up() -> None:
+    made = Conversation(
+        "c", (say(0, "set mcspec-a 0 0 1\r\nx\r\n"), Send(1, (b"get ", Repeat(b"mcspec-b ", 999), b"\r\n")))
+    )
+    assert keys(made) == [b"mcspec-a", b"mcspec-b"]
+
+
+def test_most_vectors_and_streams_run_without_leave() -> None:
+    picked = vectors.all_vectors()
+    assert sum(danger(vector) is None for vector in picked) > 0.95 * len(picked)
+    rng = random.Random(1)
+    made = [conversation(rng, Scope(foreign=False)) for _ in range(200)]
+    made += [malformed.conversation(rng, "m") for _ in range(200)]
+    assert sum(danger(one) is None for one in made) > 250
+    assert all(stream[:1] != b"\x80" for one in made for stream in streams(one).values())
