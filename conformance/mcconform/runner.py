@@ -128,6 +128,7 @@ class _Run:
         self.heard: dict[int, bytearray] = {}
         self.opened: dict[int, None] = {}
         self.over: set[int] = set()
+        self.ended: set[int] = set()
         self.stopped: set[int] = set()
         self.inbox: dict[int, list[bytes | None]] = {}
         self.more = b""
@@ -193,6 +194,10 @@ class _Run:
         self._open(step.conn)
         if step.conn not in self.over:
             self._act(step)
+        elif step.conn in self.ended and isinstance(step, Send):
+            # The server has closed: it must make nothing of this, which later steps will show.
+            self._send(step)
+            self._tell(lambda oracle: oracle.settled(step.conn))
 
     def _act(self, step: Open | Send | HalfClose | Reset | Close | StopReading | Resume) -> None:
         conn, now = step.conn, self.session.now()
@@ -303,6 +308,7 @@ class _Run:
         for data in arrived:
             if data is None:
                 self.over.add(conn)
+                self.ended.add(conn)
                 self._tell(lambda oracle: oracle.ended(conn))
                 self._hear()
                 self._note("end", conn)

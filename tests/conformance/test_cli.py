@@ -1,0 +1,224 @@
+"""The command line: exit codes, one-line errors, reports, replay, explain, list, export."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mcconform import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conftest import Run
+
+    Command = Callable[..., Run]
+
+QUICK = ("--phases", "vectors,malformed", "--max-examples", "20", "--seed", "1")
+RUN_VECTORS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "run_vectors.py"
+
+
+def test_check_in_process_holds(mcspec: Command) -> None:
+    done = mcspec("check", "inproc:", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "profile  base" in done.stdout
+    assert re.search(r"\d+ clauses: .*\d+ pass", done.stdout)
+
+
+def test_check_starts_the_bundled_server(mcspec: Command) -> None:
+    done = mcspec("check", "text.version", "text.incr", "--phases", "vectors", "--strict", "--seed", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_failed_clause_exits_1_and_is_told_in_full(mcspec: Command, tmp_path: Path) -> None:
+    done = mcspec("check", "inproc:adapters:wrong", *QUICK, "--max-failures", "1", "text.set")
+    assert done.returncode == 1
+    out = done.stdout
+    assert "FAILED text.set.stored (must): wrong reply" in out
+    assert re.search(r"expected +STORED\\r\\n", out)
+    assert re.search(r"observed +SAVED\\r\\n", out)
+    assert "printf 'set mcspec" in out
+    identity = re.search(r"replay +mcspec replay ([0-9a-f]{8})", out)
+    assert identity is not None
+    assert (tmp_path / ".mcspec" / "failures" / f"{identity[1]}.json").exists()
+
+    again = mcspec("replay", identity[1], "inproc:adapters:wrong")
+    assert (again.returncode, again.stdout.split()[0]) == (1, "FAILED")
+    fixed = mcspec("replay", identity[1], "inproc:adapters:honest")
+    assert (fixed.returncode, fixed.stdout.split()[0]) == (0, "FIXED")
+
+
+def test_undecided_must_clauses_are_failures_only_when_strict(mcspec: Command) -> None:
+    arguments = ("check", "inproc:", "text.conn", "--phases", "malformed", "--max-examples", "0")
+    assert mcspec(*arguments).returncode == 0
+    strict = mcspec(*arguments, "--strict")
+    assert strict.returncode == 1
+    assert "undecided must-clauses: 1\n  text.conn.too-many" in strict.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("check", "127.0.0.1:1"), "refused"),
+        (("check", "inproc:no_such_module:create"), "inproc:MODULE:FACTORY"),
+        (("check", "localhost:port"), "type HOST:PORT"),
+        (("check", "a:1", "b:2"), "two targets"),
+        (("check", "inproc:", "text.nonsense"), "no clause matches 'text.nonsense'"),
+        (("check", "inproc:", "text.quit", "--exclude", "text"), "nothing is left"),
+        (("check", "inproc:", "--phases", "vectors,x"), "no phase 'x'"),
+        (("check", "inproc:", "--phases", ""), "no phase"),
+        (("check", "inproc:", "--profile", "x"), "no profile 'x'"),
+        (("check", "inproc:", "--report", "junit=x"), "ndjson=PATH"),
+        (("check", "inproc:", "--report", "ndjson=/no/such/folder/x"), "No such file"),
+        (("check", "inproc:", "--level", "maybe"), "must"),
+        (("check", "inproc:", "--seed", "x"), "--seed"),
+        (("check", "inproc:", "--bogus"), "--bogus"),
+        (("check", "--spawn", "true"), "{port}"),
+        (("check", "--spawn", "false {port}"), "exit status 1"),
+        (("check", "--spawn", "/no/such/program {port}"), "cannot start"),
+        (("check", "a:1", "--spawn", "x {port}"), "type one of them"),
+        (("bogus",), "bogus"),
+        (("replay", "nothing"), "no failure 'nothing'"),
+        (("explain",), "--bytes"),
+        (("explain", "--bytes", "\\x"), "\\xHH"),
+        (("list", "zzz"), "no clause"),
+        (("vectors", "export", "zzz"), "no vector"),
+        (("fuzz",), "--spawn"),
+        (("fuzz", "--spawn", "x", "--seconds", "0"), "--seconds"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(mcspec: Command, arguments: tuple[str, ...], says: str) -> None:
+    done = mcspec(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_log_is_the_same_in_every_run_and_follows_its_schema(mcspec: Command, tmp_path: Path) -> None:
+    logs = []
+    for number in (1, 2):
+        path = tmp_path / f"{number}.ndjson"
+        arguments = ("--seed", "7", "--max-examples", "30", "--report", f"ndjson={path}")
+        mcspec("check", "inproc:adapters:wrong", "--phases", "vectors,stateful,malformed", *arguments)
+        logs.append(path.read_text(encoding="ascii"))
+    assert logs[0] == logs[1]
+    schema = events.schema()
+    found = [json.loads(line) for line in logs[0].splitlines()]
+    for event in found:
+        conforms(event, schema["$defs"][event["event"]], schema)  # type: ignore[index]
+    assert {event["event"] for event in found} == {"start", "phase", "conversation", "failure", "clause", "end"}
+    assert found[0]["event"] == "start"
+    assert found[-1]["event"] == "end"
+
+
+def conforms(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> None:
+    """As much of JSON schema as ours uses."""
+    if "$ref" in schema:
+        conforms(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+        return
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+    if "type" in schema:
+        assert isinstance(value, kinds[schema["type"]]), (value, schema)
+    if "const" in schema:
+        assert value == schema["const"]
+    if "enum" in schema:
+        assert value in schema["enum"], value
+    if "pattern" in schema:
+        assert re.search(schema["pattern"], value)
+    if isinstance(value, dict):
+        assert set(schema.get("required", ())) <= set(value), (value, schema)
+        allowed = schema.get("properties", {})
+        for name, held in value.items():
+            if name in allowed:
+                conforms(held, allowed[name], root)
+            elif schema.get("additionalProperties") is not None:
+                assert schema["additionalProperties"] is not False, name
+    if isinstance(value, list) and "items" in schema:
+        for held in value:
+            conforms(held, schema["items"], root)
+
+
+def test_explain_a_clause_and_some_bytes(mcspec: Command) -> None:
+    clause = mcspec("explain", "text.incr.wraps")
+    assert clause.returncode == 0
+    assert "2^64" in clause.stdout
+    assert "vector incr-wraps" in clause.stdout
+    some = mcspec("explain", "--bytes", "set a 0 0 3\\r\\n100\\r\\ndecr a 1\\r\\nget a\\r\\nge")
+    assert some.returncode == 0
+    assert "text.decr.subtracts" in some.stdout
+    assert "VALUE a 0 2\\r\\n99\\r\\nEND\\r\\n" in some.stdout
+    assert "VALUE a 0 3\\r\\n99 \\r\\nEND\\r\\n" in some.stdout
+    assert "pending  ge" in some.stdout
+    old = mcspec("explain", "--bytes", "\\r\\n", "--profile", "memcached-1.6.18")
+    assert "ERROR\\r\\n" in old.stdout
+
+
+def test_list(mcspec: Command) -> None:
+    assert len(mcspec("list").stdout.splitlines()) > 120
+    assert [line.split()[0] for line in mcspec("list", "text.incr").stdout.splitlines()][1:] == [
+        "text.incr.adds",
+        "text.incr.wraps",
+    ]
+
+
+def test_help_teaches_by_examples(mcspec: Command) -> None:
+    for command in ("check", "fuzz", "explain"):
+        assert "Examples:" in mcspec(command, "--help").stdout
+    assert "Exit status" in mcspec("--help").stdout
+
+
+def test_exported_vectors_run_without_us(mcspec: Command, mcserver_process: Any, tmp_path: Path) -> None:
+    assert len(RUN_VECTORS.read_text(encoding="utf-8").splitlines()) < 150
+    assert "mcconform" not in RUN_VECTORS.read_text(encoding="utf-8")
+    export = mcspec("vectors", "export")
+    assert export.returncode == 0
+    lines = [line for line in export.stdout.splitlines() if json.loads(line)["clock"] == "none"]
+    assert len(lines) > 2500
+    path = tmp_path / "vectors.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    done = run_vectors(mcserver_process.target, path)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\d+ passed, 0 failed", done.stdout)
+
+    # The runner is no yes-man: what base allows is not what an older server does.
+    broken = [line.replace("STORED", "SAVED") for line in lines[:400]]
+    path.write_text("\n".join(broken) + "\n", encoding="ascii")
+    assert run_vectors(mcserver_process.target, path).returncode == 1
+
+
+def run_vectors(target: str, path: Path) -> Run:
+    return subprocess.run(
+        [sys.executable, "-I", str(RUN_VECTORS), target, str(path), "--flush"],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.mark.memcached
+@pytest.mark.slow
+def test_exported_vectors_run_on_memcached(mcspec: Command, memcached: Any, tmp_path: Path) -> None:
+    export = mcspec("vectors", "export", "--profile", "memcached-1.6.18")
+    path = tmp_path / "vectors.jsonl"
+    lines = [line for line in export.stdout.splitlines() if json.loads(line)["clock"] == "none"]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    done = run_vectors(memcached.target, path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.memcached
+@pytest.mark.slow
+def test_memcached_holds_under_its_profile(mcspec: Command, memcached: Any) -> None:
+    done = mcspec(
+        "check", memcached.target, "--allow-flush", "--phases", "vectors,stateful,malformed", "--max-examples", "150"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " fail" not in done.stdout.splitlines()[-4]
