@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mcconform import events, phases, runner, shrink
+from mcconform import events, phases, runner, shrink, workers
 from mcconform.jsonform import short_id
 from mcconform.keys import Prefixes
 from mcconform.phases import malformed, splits, stateful, vectors
@@ -31,8 +31,8 @@ THREADS = 96
 """Timed conversations that wait at the same time."""
 
 
-TOGETHER = 4
-"""Splits that run at the same time on a real server: while one waits for a gap between chunks, others write."""
+FEW = 20
+"""Vectors whose splits are run in this process: starting others would take longer."""
 
 CONFIRMED = 3
 """Missing answers that are confirmed with patience; later ones are believed at once."""
@@ -82,7 +82,6 @@ class Campaign:
         self._phase = ""
         self._silent = 0
         self._judged: dict[str, Verdict] = {}
-        self._pool = ThreadPoolExecutor(TOGETHER)
 
     def run(self, names: Iterable[str]) -> None:
         """Run the phases named, in their own order."""
@@ -95,15 +94,12 @@ class Campaign:
                     self._run(name)
         except _Enough as reason:
             self.stopped = str(reason)
-        finally:
-            self._pool.shutdown()
 
     def _run(self, name: str) -> None:
         if name == "vectors":
             self._vectors(list(vectors.conversations(self.plan)))
         elif name == "splits":
-            for group in splits.groups(self.plan):
-                self._splits(group)
+            self._splits()
         elif name == "malformed":
             for conversation in malformed.conversations(self.plan):
                 self.submit(conversation)
@@ -131,30 +127,46 @@ class Campaign:
         for conversation in alone:
             self.submit(conversation)
 
-    def _splits(self, group: splits.Group) -> None:
-        """The splits of one vector, a few at a time; the first failure ends them, for the others would tell it again.
+    def _splits(self) -> None:
+        """The splits of each vector, several vectors at the same time; those that flush the server alone, last."""
+        groups = list(splits.groups(self.plan))
+        flushing = [group for group in groups if group.conversations[0].flushes]
+        place = None if self.target.immediate and len(groups) < FEW else workers.where(self.target)
+        if place is None:
+            flushing = groups
+        else:
+            pool = workers.Workers(place)
+            try:
+                running = [(group, pool.submit(self._batch(group))) for group in groups if group not in flushing]
+                for group, future in running:
+                    self._check_time()
+                    for result in future.result():
+                        self._record(self._confirmed(result, group))
+            finally:
+                pool.close()
+        for group in flushing:
+            batch = self._batch(group)
+            for conversation, prefix in zip(batch.conversations, batch.prefixes, strict=True):
+                self._check_time()
+                result = workers.attempt(conversation, self.target, batch.setting, prefix)
+                self._record(self._confirmed(result, group))
+                if result.difference is not None:
+                    break
 
-        The outcome does not depend on the cuts: if the vector was judged by base as well, its splits need not be.
-        """
+    def _batch(self, group: splits.Group) -> workers.Batch:
+        """The outcome does not depend on the cuts: if the vector was judged by base as well, its splits need not be."""
         known = group.source in self._judged
         setting = self.setting._replace(judge=self.setting.judge._replace(base=None)) if known else self.setting
-        deviates = known and self._judged[group.source] is Verdict.DEVIATES
-        together = 1 if self.target.immediate or group.conversations[0].flushes else TOGETHER
-        for start in range(0, len(group.conversations), together):
-            self._check_time()
-            batch = group.conversations[start : start + together]
-            results = (
-                [self._execute(batch[0], setting)]
-                if together == 1
-                else list(self._pool.map(lambda conversation: self._execute(conversation, setting), batch))
-            )
-            for result in results:
-                if deviates and result.verdict is Verdict.PASS:
-                    self._record(replace(result, verdict=Verdict.DEVIATES, held=frozenset()))
-                else:
-                    self._record(result)
-            if any(result.difference is not None for result in results):
-                break
+        return workers.Batch(group.conversations, [self._prefixes.take() for _ in group.conversations], setting)
+
+    def _confirmed(self, result: Result, group: splits.Group) -> Result:
+        """A split's result: a failure while the server was down is run again; a deviation stays one."""
+        if result.difference is not None and (result.difference.kind in shrink.DEATHS or self.target.death()):
+            result = self._execute(result.conversation)
+        deviates = self._judged.get(group.source) is Verdict.DEVIATES
+        if deviates and result.verdict is Verdict.PASS:
+            return replace(result, verdict=Verdict.DEVIATES, held=frozenset())
+        return result
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -165,12 +177,8 @@ class Campaign:
         self._check_time()
         return self._record(self._execute(conversation))
 
-    def _execute(self, conversation: Conversation, setting: runner.Setting | None = None) -> Result:
-        try:
-            return runner.run(conversation, self.target, setting or self.setting, self._prefixes.take())
-        except (OSError, ValueError, AssertionError, LookupError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            return Result(conversation, Verdict.HARNESS_ERROR, reason=reason)
+    def _execute(self, conversation: Conversation) -> Result:
+        return workers.attempt(conversation, self.target, self.setting, self._prefixes.take())
 
     def _record(self, result: Result) -> Result:
         self.tally.add(result, aimed=self._phase in ("vectors", "splits") and bool(result.conversation.clauses))

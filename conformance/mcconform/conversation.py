@@ -248,6 +248,8 @@ def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
             flush()
             if isinstance(part, CasRef):
                 parts[index][place] = replace(part, key=part.key.replace(PREFIX, prefix))
+            elif isinstance(part, Repeat):
+                parts[index][place] = replace(part, unit=part.unit.replace(PREFIX, prefix))
     flush()
     for index, renamed in parts.items():
         step = steps[index]

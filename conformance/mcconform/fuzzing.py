@@ -42,6 +42,9 @@ HISTORY = 60
 SHRINK_RUNS = 40
 """Candidates of the shrinker where each may cost a restart of the server."""
 
+SHRINK_SECONDS = 12.0
+"""Seconds after which the shrinker is content with what it has."""
+
 OPEN = "text.stream.error-keeps-open"
 
 
@@ -134,7 +137,7 @@ class Fuzzer:
         try:
             session.open(0)
             session.write(0, runner.SENTINEL)
-            arrived = session.pump(QUICK)
+            arrived = session.pump(self.setting.timeout)
             return bool(arrived) and arrived[0][1] is not None
         except TargetError:
             return False
@@ -175,7 +178,9 @@ class Fuzzer:
             once = replace(wanted, detail=f"{wanted.detail} (seen once: it did not happen again)".strip())
             return replace(result, difference=once), runs
         limit = SHRINK_RUNS if wanted.kind in ("crash", "hang", "missing reply", "not closed") else None
-        smallest, more = shrink.shrink(fresh, self._again, limit)
+        self.setting = self.setting._replace(timeout=QUICK / 2)
+        deadline = time.monotonic() + SHRINK_SECONDS
+        smallest, more = shrink.shrink(fresh, self._again, limit, lambda: time.monotonic() > deadline)
         return smallest, runs + more
 
     def _confirmed(self, result: Result, wanted: Difference) -> tuple[Result | None, int]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_WORLDS = 64
 """More live worlds than this is an error of the harness: the conversation forks too much to be judged."""
 
+_BATCH = 20
+"""Requests of one read after which a server may write what it has, in the middle of the read."""
+
 PROMPT = "text.stream.prompt"
 _MID_REQUEST = (State.NREAD, State.SWALLOW)
 
@@ -291,22 +294,26 @@ class Oracle:
 def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
     """The live world with what the outcome owes; several where the server may lose queued replies."""
     lives = [live]
-    for owed in outcome.owed:
+    many = len(outcome.owed) >= _BATCH
+    for index, owed in enumerate(outcome.owed):
+        opens = many or index == 0
         if owed.drops:
-            lives = [shorter for one in lives for shorter in _lossy(one, conn)]
+            lives = [shorter for one in lives for shorter in _lossy(one, conn, opens=opens)]
         for one in lives:
-            one.queues.setdefault(conn, []).append(owed)
+            one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens else owed)
     return lives
 
 
-def _lossy(live: _Live, conn: int) -> Iterable[_Live]:
+def _lossy(live: _Live, conn: int, *, opens: bool) -> Iterable[_Live]:
+    """What may be left of the queue: all that was written before the read in which the server lost the rest."""
     queue = live.queues.get(conn, [])
-    for kept in range(len(queue)):
-        if queue[kept].pieces:
+    for kept, owed in enumerate(queue):
+        if owed.opens:
             twin = live.copy()
             del twin.queues[conn][kept:]
             yield twin
-    yield live
+    if opens or not queue:
+        yield live
 
 
 def _merged(lives: list[_Live]) -> list[_Live]:

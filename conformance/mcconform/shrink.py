@@ -40,9 +40,12 @@ class _Search:
         slow = result.difference is not None and result.difference.kind in ("missing reply", "not closed", "hang")
         self.most = MOST_MISSING if slow else MOST_RUNS
         self.runs = 0
+        self.enough: Callable[[], bool] = lambda: False
 
     def better(self, candidate: Conversation) -> bool:
         """Whether the candidate fails in the same way; then it is the best from now on."""
+        if self.enough():
+            self.most = self.runs
         if self.runs >= self.most or candidate.steps == self.best.conversation.steps:
             return False
         if self._safe and safety.danger(candidate) is not None:
@@ -59,13 +62,19 @@ class _Search:
         return True
 
 
-def shrink(result: Result, again: Callable[[Conversation], Result], most: int | None = None) -> tuple[Result, int]:
-    """The shortest failing result found, and the number of runs it took, ``most`` at most.
+def shrink(
+    result: Result,
+    again: Callable[[Conversation], Result],
+    most: int | None = None,
+    enough: Callable[[], bool] = lambda: False,
+) -> tuple[Result, int]:
+    """The shortest failing result found, and the number of runs it took: ``most`` at most, or until ``enough``.
 
     A failure that does not repeat is returned as it was.
     """
     search = _Search(result, again)
     search.most = search.most if most is None else most
+    search.enough = enough
     passes = (_without_steps, _joined, _without_cuts, _without_requests, _shorter)
     while True:
         before = search.best

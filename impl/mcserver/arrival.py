@@ -6,7 +6,7 @@ from mcserver.stats import Stats
 from mcserver.storage import StoreHeader
 from mcserver.text import STORE_REPLIES
 
-#: Values above this many bytes stay in the buffer they were received into.
+#: tuning: Values above this many bytes stay in the buffer they were received into.
 _KEEP_BUFFER = 65536
 _LINE_END = 2
 
@@ -14,17 +14,16 @@ _LINE_END = 2
 class Arrival:
     """The value that follows a storage command's line. One that is not to be stored holds nothing."""
 
-    __slots__ = ("_buffer", "_cache", "_deadline", "_header", "_held", "_refusal", "_stats", "kept", "missing")
+    __slots__ = ("_buffer", "_cache", "_deadline", "_header", "_refusal", "_size", "_stats", "kept", "missing")
 
     def __init__(self, cache: Cache, stats: Stats, header: StoreHeader) -> None:
         """Decide on `header`, whose length is known: hold memory for its value, or refuse it."""
         self._cache = cache
         self._stats = stats
         self._header = header
-        self._buffer = bytearray()
-        self._held = 0
-        # The exptime counts from the header, not from the end of the value.
-        self._deadline = cache.deadline(header.exptime)
+        self._buffer: bytearray
+        self._deadline: int
+        self._size: int
         self._refusal = header.error
         if not self._refusal:
             self._hold(item_size(header.key, header.flags, header.length))
@@ -44,8 +43,10 @@ class Arrival:
             self._refusal = replies.NO_MEMORY_STORING
         else:
             # The buffer grows with what arrives (in place, mostly): a value that is only announced takes no memory.
-            self._buffer += b"VALUE %b %d %d\r\n" % (header.key, header.flags, header.length)
-            self._held = size
+            self._buffer = bytearray(b"VALUE %b %d %d\r\n" % (header.key, header.flags, header.length))
+            # The exptime counts from the header, not from the end of the value.
+            self._deadline = cache.deadline(header.exptime)
+            self._size = size
             return
         if header.mode is StoreMode.SET:
             cache.drop(header.key)  # a set that failed must not leave the value it was to replace
@@ -54,7 +55,7 @@ class Arrival:
         """Take what is missing from `data` at `pos`, as far as it is there; the position after it."""
         size = min(len(data) - pos, self.missing)
         if self.kept:
-            self._buffer += memoryview(data)[pos : pos + size]
+            self._buffer.extend(memoryview(data)[pos : pos + size])
         self.missing -= size
         return pos + size
 
@@ -64,20 +65,21 @@ class Arrival:
         reply = self._refusal
         if self.kept:
             buffer = self._buffer
-            self.abandon()
+            self._cache.release(self._size)
             self._stats.cmd_set += 1
             if buffer.endswith(b"\r\n"):
                 block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
                 head = len(block) - header.length - _LINE_END
                 store = self._cache.store
-                outcome = store(header.mode, header.key, block, head, header.flags, self._deadline, header.unique)
+                outcome = store(
+                    header.mode, header.key, block, head, header.flags, self._deadline, self._size, header.unique
+                )
                 reply = STORE_REPLIES[outcome]
             else:
                 reply = replies.BAD_DATA_CHUNK
         return b"" if header.noreply else reply
 
     def abandon(self) -> None:
-        """Give back the memory held. Harmless when repeated."""
-        self._cache.release(self._held)
-        self._held = 0
-        self._buffer = bytearray()
+        """Give back the memory held for a value that will never be whole."""
+        if self.kept:
+            self._cache.release(self._size)

@@ -4,8 +4,11 @@ Nothing here knows the wire except that an item keeps its value inside the block
 formatting and no copy. Time is whole seconds and is set from outside (`Cache.now`).
 """
 
+import sys
 from collections import OrderedDict
 from enum import IntEnum
+from itertools import count
+from typing import Final
 
 from mcserver.numbers import U64, lenient_u64
 from mcserver.settings import ARITHMETIC_ITEM_MAX, FLAGS_SIZE, ITEM_OVERHEAD, RELATIVE_MAX, Settings
@@ -17,6 +20,9 @@ Block = bytes | bytearray
 # memcached's clock starts this many seconds before the process does; Unix times up to there lie in the past for good.
 _CLOCK_LEAD = 2
 _LINE_END = 2
+
+#: A second that never comes: the deadline of what does not expire, and of a flush that nobody ordered.
+NEVER: Final = sys.maxsize
 
 
 class StoreMode(IntEnum):
@@ -67,7 +73,7 @@ class Cache:
 
     __slots__ = (
         "_evict",
-        "_last_cas",
+        "_next_cas",
         "_started",
         "_swept",
         "flush_at",
@@ -89,38 +95,33 @@ class Cache:
         #: Bytes of stored items, and of values still arriving.
         self.used = 0
         self.reserved = 0
-        #: From this second on, items stored at or before it are gone; 0 for none.
-        self.flush_at = 0
+        #: From this second on, items stored at or before it are gone; `NEVER` for none.
+        self.flush_at = NEVER
         #: Largest item, and all items together, in bytes.
         self.item_size_max = settings.item_size_max
         self.limit = settings.memory_limit
         self._evict = settings.evict
         self._started = now - _CLOCK_LEAD
-        self._last_cas = 1  # the first item gets 2, as in memcached
-        self._swept = 0
+        self._next_cas = count(2).__next__  # the first item gets 2, as in memcached
+        self._swept = self._started
 
     # -- time ---------------------------------------------------------------------------------------------------
 
     def deadline(self, exptime: int) -> int:
-        """The second at which an item given `exptime` now is dead: 0 for never, -1 for already."""
-        if exptime == 0:
-            return 0
-        if exptime < 0:
-            return -1
-        if exptime <= RELATIVE_MAX:
+        """The second at which an item given `exptime` now is dead: `NEVER`, or 0 for before the server was there."""
+        if exptime > RELATIVE_MAX:
+            return exptime if exptime > self._started else 0
+        if exptime > 0:
             return self.now + exptime
-        return exptime if exptime > self._started else -1
+        return 0 if exptime else NEVER
 
     def dead(self, item: Item) -> bool:
         """Whether `item` has expired or was flushed."""
-        exptime = item.exptime
-        if exptime and exptime <= self.now:
-            return True
-        return self.flushed(item)
+        return item.exptime <= self.now or self.flushed(item)
 
     def flushed(self, item: Item) -> bool:
         """Whether a flush has taken effect on `item`."""
-        return self.flush_at != 0 and item.time <= self.flush_at <= self.now
+        return item.time <= self.flush_at <= self.now
 
     def flush(self, delay: int) -> None:
         """``flush_all``: at once for `delay` <= 0, else by the exptime rules; replaces a pending flush.
@@ -129,17 +130,13 @@ class Cache:
         also one stored after the command. A Unix time before the start flushes nothing and cancels a pending flush.
         """
         self.stats.cmd_flush += 1
-        if self.flush_at and self.flush_at <= self.now:
+        if self.flush_at <= self.now:
             self._sweep()  # what an earlier flush took must not come back when a new one replaces it
-        self.flush_at = 0
-        at = self.now
-        if delay > 0:
-            at = self.deadline(delay) - 1
-            if at < 0:
-                return
-        if delay > 0 and at >= self.now:
-            self.flush_at = at
-        if at <= self.now:
+        self.flush_at = NEVER
+        due = self.deadline(delay) if delay > 0 else self.now
+        if due > self.now:
+            self.flush_at = due - 1
+        elif due:
             self.items.clear()
             self.used = 0
 
@@ -160,7 +157,7 @@ class Cache:
         if item is None:
             stats.get_misses += 1
             return None
-        if (item.exptime and item.exptime <= self.now) or (self.flush_at and self.flushed(item)):
+        if item.exptime <= self.now or self.flushed(item):
             stats.get_misses += 1
             if self.flushed(item):
                 stats.get_flushed += 1
@@ -244,8 +241,7 @@ class Cache:
     def put(self, key: bytes, block: Block, head: int, flags: int, deadline: int, size: int) -> None:
         """Store a value with a new cas unique, replacing what is under `key`. Room must have been made."""
         items = self.items
-        cas = self._last_cas + 1
-        self._last_cas = cas
+        cas = self._next_cas()
         self.stats.total_items += 1
         item = items.get(key)
         if item is None:
@@ -263,11 +259,19 @@ class Cache:
         items.move_to_end(key)
 
     def store(
-        self, mode: StoreMode, key: bytes, block: Block, head: int, flags: int, deadline: int, unique: int
+        self,
+        mode: StoreMode,
+        key: bytes,
+        block: Block,
+        head: int,
+        flags: int,
+        deadline: int,
+        size: int,
+        unique: int | None,
     ) -> Outcome:
         """Carry out a storage command whose value arrived whole; `unique` is that of a cas command.
 
-        Room must have been made for the value.
+        Room must have been made for the value, which makes an item of `size` bytes.
         """
         if mode is not StoreMode.SET:
             old = self.find(key)
@@ -288,7 +292,6 @@ class Cache:
             elif mode is not StoreMode.REPLACE:
                 value = memoryview(block)[head:-_LINE_END]
                 return self._join(key, old, value, append=mode is StoreMode.APPEND)
-        size = item_size(key, flags, len(block) - head - _LINE_END)
         self.put(key, block, head, flags, deadline, size)
         return Outcome.STORED
 
@@ -330,15 +333,14 @@ class Cache:
         text = b"%d" % value
         length = len(item.block) - item.head - _LINE_END
         if len(text) > length:
-            size = item.size + len(text) - length
-            if size > self.item_size_max or not self.make_room(size):
+            size = item_size(key, item.flags, len(text))  # far below any limit of items
+            if not self.make_room(size):
                 return Outcome.NO_MEMORY
             block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)
             self.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size)
             return text
         # A new block: replies that still wait to be sent refer to the old one.
         item.block = bytes(item.block[: item.head]) + text.ljust(length) + b"\r\n"
-        self._last_cas += 1
-        item.cas = self._last_cas
+        item.cas = self._next_cas()
         self.items.move_to_end(key)
         return text

@@ -6,6 +6,7 @@ sets `Connection.more` and waits for `Connection.resume`, so that a client that 
 without end, costs a bounded amount of memory and of other clients' time.
 """
 
+import sys
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
@@ -18,16 +19,17 @@ from mcserver.settings import KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
 from mcserver.storage import MODES, quick_set, read_header
 
-#: One step ends after this many bytes of values (the last one may exceed it) ...
+#: tuning: One step ends after this many bytes of values (the last one may exceed it) ...
 STEP_BYTES = 256 * 1024
-#: ... or this many commands, or keys of one retrieval.
+#: tuning: ... or this many commands without any.
 STEP_COMMANDS = 256
-STEP_KEYS = 1024
+#: tuning: So a command counts as much as sending this many bytes.
+_COMMAND_COST = STEP_BYTES // STEP_COMMANDS
 
 _CR = 13
 _END = replies.END
 #: The offset to return when no input is left: beyond the end of any chunk.
-_ALL = 1 << 62
+_ALL = sys.maxsize
 
 
 class Phase(IntEnum):
@@ -41,11 +43,11 @@ class Phase(IntEnum):
 
 
 # The phases as plain integers: the hot path compares them, and members of an enum are slow to look up.
-_COMMAND: Final = 0
-_RETRIEVAL: Final = 1
-_VALUE: Final = 2
-_SWALLOW: Final = 3
-_CLOSED: Final = 4
+_COMMAND: Final = Phase.COMMAND.value
+_RETRIEVAL: Final = Phase.RETRIEVAL.value
+_VALUE: Final = Phase.VALUE.value
+_SWALLOW: Final = Phase.SWALLOW.value
+_CLOSED: Final = Phase.CLOSED.value
 
 
 class Connection:
@@ -63,7 +65,6 @@ class Connection:
         "_room",
         "_state",
         "_stats",
-        "_turns",
         "more",
         "on_command",
         "on_state",
@@ -80,8 +81,7 @@ class Connection:
         self._rest = b""  # input that waits for `resume`
         self._retrieval: Retrieval | None = None
         self._eof = False
-        self._room = 0  # what is left of this step: bytes of values, and commands
-        self._turns = 0
+        self._room = STEP_BYTES  # what is left of this step
         self._arrival: Arrival | None = None  # a value that is arriving
         #: Input is left that needs no new bytes: call `resume` when there is room for its replies.
         self.more = False
@@ -126,8 +126,6 @@ class Connection:
 
     def resume(self) -> list[Buffer]:
         """Go on after a step that ended with `more`; returns as `feed` does."""
-        if not self.more:
-            return []
         self.more = False
         out: list[Buffer] = []
         self._out = out
@@ -166,7 +164,6 @@ class Connection:
         size = len(data)
         pos = 0
         self._room = STEP_BYTES
-        self._turns = STEP_COMMANDS
         while True:
             phase = self._phase
             if phase == _COMMAND:
@@ -175,8 +172,8 @@ class Connection:
                 pos = self._receive(data, pos)
             elif phase == _CLOSED:
                 return
-            elif not self._send_values():
-                self._yield(data, pos)
+            else:
+                self._send_values(data, pos)
             if self.more:
                 return
             if pos >= size and self._phase != _RETRIEVAL:
@@ -210,8 +207,11 @@ class Connection:
         find = cache.items.get
         now = cache.now
         size = len(data)
-        while self._turns > 0 and self._room > 0:
-            self._turns -= 1
+        while pos < size:
+            if self._room <= 0:
+                self._yield(data, pos)
+                return pos
+            self._room -= _COMMAND_COST
             end = data.find(b"\n", pos)
             if end < 0:
                 self._keep_line(data, pos)
@@ -233,10 +233,8 @@ class Connection:
                     if 0 < len(key) <= KEY_MAX and b" " not in key:
                         stats.get_misses += 1
                         out.append(_END)
-                        if pos >= size:
-                            return pos
                         continue
-                elif (item.exptime == 0 or item.exptime > now) and cache.flush_at == 0:
+                elif item.exptime > now < cache.flush_at:
                     block = item.block
                     cache.items.move_to_end(key)
                     stats.get_hits += 1
@@ -246,15 +244,11 @@ class Connection:
                         out.append(block)
                         out.append(_END)
                     self._room -= len(block)
-                    if pos >= size:
-                        return pos
                     continue
             elif word == b"set ":
                 after = quick_set(cache, stats, data, pos, data[begin:end])
                 if after:
                     out.append(replies.STORED)
-                    if after >= size:
-                        return after
                     pos = after
                     continue
             if pos - begin < text.LINE_MIN:
@@ -263,9 +257,6 @@ class Connection:
                 self._dispatch(data[begin:end])
                 if self._phase != _COMMAND:
                     return pos
-            if pos >= size:
-                return pos
-        self._yield(data, pos)
         return pos
 
     def _observe(self, line: bytes) -> None:
@@ -276,7 +267,7 @@ class Connection:
             self.on_command(line)
 
     def _dispatch(self, line: bytes) -> None:
-        word = line.split(b" ", 1)[0]
+        word = line.partition(b" ")[0]
         if word in WORDS:
             cursor = start(self._cache, line)
             if isinstance(cursor, bytes):
@@ -304,16 +295,15 @@ class Connection:
             elif answer:
                 self._out.append(answer)
 
-    def _send_values(self) -> bool:
+    def _send_values(self, data: bytes, pos: int) -> None:
         cursor = self._retrieval
+        if cursor is None or cursor.run(self._out, self._room):
+            self._retrieval = None
+            self._phase = _COMMAND
+        else:
+            self._yield(data, pos)
         if cursor is not None:
-            done = cursor.run(self._out, self._room, STEP_KEYS)
-            self._room -= cursor.sent
-            if not done:
-                return False
-        self._retrieval = None
-        self._phase = _COMMAND
-        return True
+            self._room = cursor.room
 
     # -- lines --------------------------------------------------------------------------------------------------
 
@@ -323,14 +313,13 @@ class Connection:
             joined = bytes(self._partial) + data
             self._partial = bytearray()
             return joined
-        self._partial += data
+        self._partial.extend(data)
         self._check_partial()
         return None
 
     def _keep_line(self, data: bytes, pos: int) -> None:
-        if pos < len(data):
-            self._partial += data[pos:] if pos else data
-            self._check_partial()
+        self._partial = bytearray(data[pos:])
+        self._check_partial()
 
     def _check_partial(self) -> None:
         length = len(self._partial)
@@ -351,8 +340,8 @@ class Connection:
 
     def _begin_value(self, mode: StoreMode, tokens: list[bytes]) -> None:
         header = read_header(mode, tokens)
-        if header.length < 0:
-            self._out.append(header.error)
+        if header is None:
+            self._out.append(replies.BAD_FORMAT)
             return
         self._arrival = Arrival(self._cache, self._stats, header)
         if self._arrival.kept:

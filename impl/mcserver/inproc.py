@@ -56,7 +56,8 @@ class Connection:
         """End the client's output (FIN): the server answers what is complete and closes."""
         if self._engine is not None:
             self._engine.eof()
-            self._finish()
+            if self._engine.closed:
+                self._finish()
 
     def reset(self) -> None:
         """Break the connection (RST): nothing that was not received yet arrives any more."""

@@ -18,7 +18,7 @@ _I32_SIGN = 1 << 31
 _MAX_32BIT_CHARS = 11
 #: A strict 64-bit number has at most this many digits.
 _MAX_64BIT_CHARS = 22
-#: No 64-bit magnitude has more significant digits; longer ones are refused before Python has to convert them.
+#: tuning: No 64-bit magnitude has more significant digits; longer ones are refused before Python has to convert them.
 _MAX_U64_DIGITS = 20
 
 # C's isspace() set before and after the number; NUL also ends one.
@@ -61,11 +61,9 @@ def _lenient(text: bytes) -> tuple[bool, int] | None:
     match = _LENIENT.match(text)
     if match is None:
         return None
-    digits = match[2]
+    digits = match[2].lstrip(b"0") or b"0"
     if len(digits) > _MAX_U64_DIGITS:
-        digits = digits.lstrip(b"0") or b"0"
-        if len(digits) > _MAX_U64_DIGITS:
-            return None
+        return None
     return match[1] == b"-", int(digits)
 
 
@@ -102,5 +100,4 @@ def lenient_i32(text: bytes) -> int | None:
     value = -magnitude if negative else magnitude
     if not _I64_MIN <= value <= _I64_MAX:
         return None
-    value &= _U32_MASK
-    return value - (1 << 32) if value & _I32_SIGN else value
+    return ((value & _U32_MASK) ^ _I32_SIGN) - _I32_SIGN

@@ -6,6 +6,8 @@ request.
 """
 
 import re
+from collections.abc import Iterator
+from operator import itemgetter
 
 from mcserver import replies
 from mcserver.cache import Block, Cache
@@ -15,11 +17,12 @@ from mcserver.settings import KEY_MAX
 #: A piece of output.
 Buffer = bytes | bytearray | memoryview
 
-#: Values above this many bytes are sent from where they lie, smaller ones are cheaper to copy.
+#: tuning: Values above this many bytes are sent from where they lie, smaller ones are cheaper to copy.
 COPY_MAX = 16384
-#: Lines up to this many bytes are split at once, longer ones window by window.
+#: tuning: Lines up to this many bytes are split at once, longer ones key by key as the replies go out.
 _SPLIT_MAX = 4096
-_WINDOW = 8192
+#: tuning: Looking a key up counts as much as sending this many bytes.
+_KEY_COST = 256
 
 _TOO_LONG_KEY = re.compile(rb"[^ ]{%d}" % (KEY_MAX + 1))
 _TOKEN = re.compile(rb"[^ ]+")
@@ -48,81 +51,46 @@ def value_with_cas(block: Block, head: int, cas: int) -> list[Buffer]:
 class Retrieval:
     """A request in progress. `run` sends on; the replies of an interrupted one are exactly those of a whole one."""
 
-    __slots__ = ("_cache", "_deadline", "_index", "_keys", "_line", "_next", "_touch", "_with_cas", "sent")
+    __slots__ = ("_cache", "_deadline", "_keys", "_with_cas", "room")
 
-    def __init__(self, cache: Cache, *, with_cas: bool, touch: bool, deadline: int) -> None:
-        """Make a retrieval without keys; `deadline` is what touched items get."""
+    def __init__(self, cache: Cache, keys: Iterator[bytes], deadline: int | None, *, with_cas: bool) -> None:
+        """Ask for `keys`; `deadline` is what the items found get, None to leave theirs."""
         self._cache = cache
-        self._with_cas = with_cas
-        self._touch = touch
-        self._deadline = deadline
-        self._keys: list[bytes] = []
-        self._index = 0
-        self._line = b""
-        self._next = 0
-        #: Bytes of values the last `run` sent.
-        self.sent = 0
-
-    def of_keys(self, keys: list[bytes]) -> "Retrieval":
-        """Ask for `keys`."""
         self._keys = keys
-        return self
+        self._deadline = deadline
+        self._with_cas = with_cas
+        #: What the last `run` has left of its room, in bytes; 0 or less for nothing.
+        self.room: int
 
-    def of_line(self, line: bytes, start: int) -> "Retrieval":
-        """Ask for the keys on `line` from `start` on."""
-        self._line = line
-        self._next = start
-        return self
-
-    def _refill(self) -> bool:
-        line = self._line
-        start = self._next
-        if start >= len(line):
-            return False
-        stop = len(line)
-        if stop - start > _WINDOW:
-            # No key is longer than a window, and where blanks are, a cut after one splits no key.
-            stop = line.rfind(b" ", start, start + _WINDOW) + 1
-        self._keys = [key for key in line[start:stop].split(b" ") if key]
-        self._index = 0
-        self._next = stop
-        return True
-
-    def run(self, out: list[Buffer], max_bytes: int, max_keys: int) -> bool:
-        """Send until done or `max_bytes` of values (the last may exceed it) or `max_keys` keys; True when done."""
+    def run(self, out: list[Buffer], room: int) -> bool:
+        """Send until done, or until values and keys have used up `room` bytes, the last one whole; True when done."""
         cache = self._cache
-        self.sent = 0
-        budget = max_keys
-        while True:
-            keys = self._keys
-            index = self._index
-            while index < len(keys):
-                if budget == 0 or self.sent >= max_bytes:
-                    self._index = index
-                    return False
-                key = keys[index]
-                index += 1
-                budget -= 1
-                item = cache.touch(key, self._deadline) if self._touch else cache.fetch(key)
-                if item is None:
-                    continue
-                self.sent += len(item.block)
+        deadline = self._deadline
+        done = True
+        for key in self._keys:
+            item = cache.fetch(key) if deadline is None else cache.touch(key, deadline)
+            room -= _KEY_COST
+            if item is not None:
+                room -= len(item.block)
                 if self._with_cas:
                     out.extend(value_with_cas(item.block, item.head, item.cas))
                 else:
                     out.append(item.block)
-            self._index = index
-            if not self._refill():
-                out.append(replies.END)
-                return True
+            if room <= 0:
+                done = False
+                break
+        else:
+            out.append(replies.END)
+        self.room = room
+        return done
 
 
 def start(cache: Cache, line: bytes) -> Retrieval | bytes:
     """Read a retrieval line that begins with its command word: a cursor, or the reply that refuses it."""
-    word_end = line.find(b" ")
-    with_cas, touch = WORDS[line if word_end < 0 else line[:word_end]]
-    at = len(line) if word_end < 0 else word_end
-    deadline = 0
+    word = line.partition(b" ")[0]
+    with_cas, touch = WORDS[word]
+    at = len(word)
+    deadline: int | None = None
     if touch:
         exptime_match = _TOKEN.search(line, at)
         if exptime_match is None or _TOKEN.search(line, exptime_match.end()) is None:
@@ -136,7 +104,8 @@ def start(cache: Cache, line: bytes) -> Retrieval | bytes:
         return replies.BAD_FORMAT
     if _TOO_LONG_KEY.search(line, at) is not None:
         return replies.BAD_FORMAT
-    cursor = Retrieval(cache, with_cas=with_cas, touch=touch, deadline=deadline)
     if len(line) <= _SPLIT_MAX:
-        return cursor.of_keys([key for key in line[at:].split(b" ") if key])
-    return cursor.of_line(line, at)
+        keys = iter([key for key in line[at:].split(b" ") if key])
+    else:
+        keys = map(itemgetter(0), _TOKEN.finditer(line, at))
+    return Retrieval(cache, keys, deadline, with_cas=with_cas)

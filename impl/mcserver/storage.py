@@ -1,7 +1,7 @@
 """Header lines of the storage commands: set add replace append prepend cas."""
 
 from mcserver import replies
-from mcserver.cache import Cache, StoreMode, item_size
+from mcserver.cache import NEVER, Cache, StoreMode, item_size
 from mcserver.numbers import lenient_i32, lenient_u32, strict_i32, strict_u64
 from mcserver.settings import ITEM_OVERHEAD, KEY_MAX, VALUE_LENGTH_MAX
 from mcserver.stats import Stats
@@ -18,7 +18,7 @@ MODES: dict[bytes, StoreMode] = {
 }
 
 _LINE_END = 2
-#: Values up to this many bytes are put behind their head by a copy more, larger ones by one copy.
+#: tuning: Values up to this many bytes are put behind their head by a copy more, larger ones by one copy.
 _SMALL = 16384
 _HEADER_TOKENS = 5
 #: Three numbers with more digits than this together are left to the slow path: one may have more than 32 bits.
@@ -27,41 +27,32 @@ _CAS_TOKEN = 5
 
 
 class StoreHeader:
-    """A header line that was read.
-
-    `length` is the announced value's, or -1 when no value follows; with an `error` the value is to be swallowed.
-    """
+    """A header line whose length was read. With an `error` the value is to be swallowed, and the numbers are unset."""
 
     __slots__ = ("error", "exptime", "flags", "key", "length", "mode", "noreply", "unique")
 
-    def __init__(self, mode: StoreMode) -> None:
-        """Make an empty header of a `mode` command."""
+    def __init__(self, mode: StoreMode, key: bytes, length: int, *, noreply: bool) -> None:
+        """Make the header of a `mode` command, without its numbers but for the length."""
         self.mode = mode
-        self.key = b""
-        self.flags = 0
-        self.exptime = 0
-        self.length = -1
-        self.unique = 0
-        self.noreply = False
+        self.key = key
+        self.length = length
+        self.noreply = noreply
         self.error = b""
+        self.flags: int
+        self.exptime: int
+        self.unique: int | None
 
 
-def read_header(mode: StoreMode, tokens: list[bytes]) -> StoreHeader:
-    """Read a storage command's line. Errors found before its length is known swallow nothing and ignore noreply."""
-    header = StoreHeader(mode)
+def read_header(mode: StoreMode, tokens: list[bytes]) -> StoreHeader | None:
+    """Read a storage command's line; None when it is refused before its length is known: nothing is swallowed then."""
     length = strict_i32(tokens[4]) if len(tokens) >= _HEADER_TOKENS else None
     if length is None or not 0 <= length <= VALUE_LENGTH_MAX:
-        header.error = replies.BAD_FORMAT
-        return header
-    header.key = tokens[1]
-    header.length = length
-    header.noreply = is_noreply(tokens)
+        return None
+    header = StoreHeader(mode, tokens[1], length, noreply=is_noreply(tokens))
     flags = lenient_u32(tokens[2] + b"\n")
     exptime = lenient_i32(tokens[3] + b"\n")
-    unique: int | None = 0
-    if mode is StoreMode.CAS:
-        unique = strict_u64(tokens[_CAS_TOKEN]) if len(tokens) > _CAS_TOKEN else None
-    if len(header.key) > KEY_MAX or flags is None or exptime is None or unique is None:
+    unique = strict_u64(tokens[_CAS_TOKEN]) if mode is StoreMode.CAS and len(tokens) > _CAS_TOKEN else None
+    if len(header.key) > KEY_MAX or flags is None or exptime is None or (mode is StoreMode.CAS and unique is None):
         header.error = replies.BAD_FORMAT
         return header
     header.flags = flags
@@ -79,7 +70,7 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
     if len(tokens) != _HEADER_TOKENS:
         return 0
     _, key, flags_token, exptime_token, length_token = tokens
-    digits = flags_token + exptime_token + length_token
+    digits = b"".join((flags_token, exptime_token, length_token))
     if not (
         digits.isdigit()
         and len(digits) <= _HOT_DIGITS
@@ -90,9 +81,10 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
     ):
         return 0
     length = int(length_token)
-    after = pos + length + _LINE_END
-    if data[after - _LINE_END : after] != b"\r\n":
+    end = pos + length
+    if not data.startswith(b"\r\n", end):
         return 0
+    after = end + _LINE_END
     flags = 0
     if flags_token == b"0":
         size = ITEM_OVERHEAD + len(key) + 1 + length + _LINE_END
@@ -103,7 +95,7 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
         head = b"VALUE %b %d %d\r\n" % (key, flags, length)
     if size > cache.item_size_max or (cache.used + cache.reserved + size > cache.limit and not cache.make_room(size)):
         return 0
-    deadline = 0 if exptime_token == b"0" else cache.deadline(int(exptime_token))
+    deadline = NEVER if exptime_token == b"0" else cache.deadline(int(exptime_token))
     stats.cmd_set += 1
     if length <= _SMALL:
         cache.put(key, head + data[pos:after], len(head), flags, deadline, size)

@@ -35,9 +35,19 @@ def carry_out(request: text.Request, cache: Cache, now: Now, rules: Rules) -> tu
     if isinstance(request, text.Stats):
         return (Done(cache, Owed((STATISTICS,), request.clauses)),)
     if isinstance(request, text.Answer):
-        return (Done(cache, answer(request)),)
+        return tuple(Done(touched, answer(request)) for touched in _touched(request, cache, now, rules))
     reason = request.reason if isinstance(request, text.Elsewhere) else "no request"
     return (Done(cache, Owed((), ()), reason),)
+
+
+def _touched(request: text.Answer, cache: Cache, now: Now, rules: Rules) -> tuple[Cache, ...]:
+    """The caches after a refusal: the same one, but for servers that touch before they look at every key."""
+    caches: tuple[Cache, ...] = (cache,)
+    for key in request.touches:
+        caches = tuple(
+            result.cache for before in caches for result in store_rules.touch(before, key, request.exptime, now, rules)
+        )
+    return caches
 
 
 _UNCOVERED = Done(Cache(), Owed((), ()), "a delayed flush may have uncovered what was stored before we came")

@@ -100,7 +100,12 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
     life, clauses = _life(cache, item, now)
     if life == DEAD:
         return (gone._replace(clauses=clauses),)
-    found = _settle(cache, key, item, clauses)
+    if item.may_vanish:
+        # Whoever sees it once knows that it was not reclaimed.
+        present = item._replace(may_vanish=False)
+        found = _settle(put(cache, key, present), key, present, clauses)
+    else:
+        found = _settle(cache, key, item, clauses)
     if life != ALIVE:
         found = (*found, gone._replace(clauses=clauses))
     elif item.may_vanish:

@@ -29,6 +29,9 @@ from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 from mcspec.rules import Rules
 
+BINARY = 0x80
+"""The first byte of a connection that speaks the binary protocol, of another chapter."""
+
 
 class State(Enum):
     """The states of a connection."""
@@ -64,7 +67,8 @@ class Conn(NamedTuple):
 
     `since` is the moment of the store line, from which its exptime counts.
     `parts` counts the chunks that the present request has come in, `erred` remembers that the last one was refused,
-    `queued` that replies wait to be written, `leaving` that the connection closes after them.
+    `queued` that replies wait to be written, `leaving` that the connection closes after them, `fresh` that no byte has
+    come yet.
     """
 
     state: State = State.LISTENING
@@ -77,6 +81,7 @@ class Conn(NamedTuple):
     leaving: bool = False
     parts: int = 0
     erred: bool = False
+    fresh: bool = True
 
 
 class Turn(NamedTuple):
@@ -451,7 +456,9 @@ def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context)
     if rows is None:
         return (Turn(conn, cache, (), ()),)
     if chunk and conn.state is not State.CLOSED:
-        conn = conn._replace(buffer=conn.buffer + chunk, parts=conn.parts + 1)
+        if conn.fresh and chunk[0] == BINARY:
+            return (Turn(conn, cache, (), (), "a connection that begins with 0x80 speaks the binary protocol"),)
+        conn = conn._replace(buffer=conn.buffer + chunk, parts=conn.parts + 1, fresh=False)
     todo = _take(Turn(conn, cache, (), ()), rows, context)
     finished = []
     while todo:

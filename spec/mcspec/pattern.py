@@ -38,13 +38,15 @@ STATISTICS = Text("STAT lines and END", rb"STAT [^ \r\n]+ [^\r\n]*", rb"END")
 class Owed(NamedTuple):
     """What one request owes: the pieces of its reply (none if it is silent), and the clauses that say so.
 
-    `drops` marks a reply of a server that may lose, with it, replies that were queued before it.
+    `drops` marks a reply of a server that may lose, with it, replies that were queued before it. `opens` is set by who
+    queues replies: before this one the server may have written what it had.
     """
 
     pieces: tuple[Piece, ...]
     clauses: tuple[str, ...]
     drops: bool = False
     request: bytes = b""
+    opens: bool = False
 
 
 class Fit(Enum):

@@ -75,13 +75,18 @@ class Simple(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A fixed answer that touches no item: OK of verbosity, and every refusal. Then `swallow` bytes are dropped."""
+    """A fixed answer: OK of verbosity, and every refusal. Then `swallow` bytes are dropped.
+
+    `touches` are keys that get the `exptime` all the same, in servers that find the fault of a line too late.
+    """
 
     reply: bytes
     quiet: bool
     clauses: tuple[str, ...]
     swallow: int = 0
     drops: str = "nothing"
+    touches: tuple[bytes, ...] = ()
+    exptime: int = 0
 
 
 class Version(NamedTuple):
@@ -250,7 +255,10 @@ def _keys(words: tuple[bytes, ...], first: int, exptime: int | None, clauses: tu
         clauses = (*clauses, "text.key.too-long", "text.get.key-too-long")
         if keys[-1] == b"noreply" and rules.traits.retrieval_noreply == "unclear":
             return Elsewhere("a retrieval with a long key and noreply is answered with parts of other replies")
-        return Answer(BAD_FORMAT, False, clauses, drops=rules.traits.get_error_drops)
+        early = exptime is not None and rules.traits.get_error_drops != "nothing"
+        first_bad = next(index for index, key in enumerate(keys) if len(key) > rules.limits.key)
+        touches = keys[:first_bad] if early else ()
+        return Answer(BAD_FORMAT, False, clauses, 0, rules.traits.get_error_drops, touches, exptime or 0)
     if keys[-1:] == (b"noreply",):
         clauses = (*clauses, "text.noreply.retrieval")
     if len(keys) > 1:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from mcspec import profiles
 
 from mcconform.runner import Judge, Setting
+from mcspec import profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

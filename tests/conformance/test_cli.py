@@ -188,7 +188,7 @@ def test_exported_vectors_run_without_us(mcspec: Command, mcserver_process: Any,
     assert re.search(r"\d+ passed, 0 failed", done.stdout)
 
     # The runner is no yes-man: what base allows is not what an older server does.
-    broken = [line.replace("STORED", "SAVED") for line in lines[:400]]
+    broken = [line.replace("STORED", "SAVED") for line in lines[:2]]
     path.write_text("\n".join(broken) + "\n", encoding="ascii")
     assert run_vectors(mcserver_process.target, path).returncode == 1
 

@@ -75,7 +75,7 @@ def test_the_short_id_does_not_depend_on_the_name(conversation: Conversation) ->
     ],
 )  # fmt: skip
 def test_what_is_no_conversation_is_refused_with_a_value_error(line: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         loads(line)
 
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from conftest import PLANTED
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def spawn(bug: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("bug", "kind"), [("crash", "crash"), ("hang", "hang"), ("sleep", "hang"), ("desync", "wrong reply"), ("wrong", "wrong reply")]
+    ("bug", "kind"),
+    [("crash", "crash"), ("hang", "hang"), ("sleep", "hang"), ("desync", "wrong reply"), ("wrong", "wrong reply")],
 )
 def test_planted_bugs_are_found(mcspec: Callable[..., Run], tmp_path: Path, bug: str, kind: str) -> None:
     began = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcconform.conversation import Conversation, Repeat, Send, Settle, say
+from mcconform.conversation import CasRef, Conversation, Repeat, Send, Settle, say
 from mcconform.observed import Canon, Uniques
 from mcconform.reports.oneliner import one_liner, quoted
 from mcconform.reports.shown import escaped, steps
@@ -42,7 +42,9 @@ def test_a_one_liner_shows_it(mcserver_process: Any) -> None:
 
 
 def test_a_one_liner_for_two_connections(mcserver_process: Any) -> None:
-    made = Conversation("c", (say(0, "set two 0 0 1\r\n"), say(1, "get two\r\n"), say(0, "x\r\n"), say(1, "get two\r\n")))
+    made = Conversation(
+        "c", (say(0, "set two 0 0 1\r\n"), say(1, "get two\r\n"), say(0, "x\r\n"), say(1, "get two\r\n"))
+    )
     line = one_liner(made, f"127.0.0.1 {mcserver_process.port}")
     done = subprocess.run(["bash", "-c", line], capture_output=True, check=False, timeout=20)
     assert done.stdout == b"STORED\r\nEND\r\nVALUE two 0 1\r\nx\r\nEND\r\n"
@@ -56,7 +58,9 @@ def test_long_things_are_cut() -> None:
 
 def test_canonical_bytes_hold_nothing_of_the_run() -> None:
     canon = Canon(b"prefix")
-    data = b"VALUE prefix-a 0 1 812\r\nx\r\nVALUE prefix-b 0 1 900\r\ny\r\nVALUE prefix-a 0 1 812\r\nx\r\nSTAT pid 77\r\n"
+    data = (
+        b"VALUE prefix-a 0 1 812\r\nx\r\nVALUE prefix-b 0 1 900\r\ny\r\nVALUE prefix-a 0 1 812\r\nx\r\nSTAT pid 77\r\n"
+    )
     assert canon(data) == (
         b"VALUE mcspec-a 0 1 <cas 1>\r\nx\r\nVALUE mcspec-b 0 1 <cas 2>\r\ny\r\nVALUE mcspec-a 0 1 <cas 1>\r\nx\r\n"
         b"STAT pid <value>\r\n"
@@ -65,9 +69,7 @@ def test_canonical_bytes_hold_nothing_of_the_run() -> None:
 
 @given(st.integers(0, 90), st.integers(0, 90))
 def test_cas_uniques_are_read_at_any_chunking_and_never_from_values(first: int, second: int) -> None:
-    from mcconform.conversation import CasRef
-
-    data = b"VALUE a 0 25 7\r\nx\r\nVALUE a 0 1 666\r\nx\r\nz\r\nVALUE b 1 0 9\r\n\r\nEND\r\n"
+    data = b"VALUE a 0 24 7\r\nx\r\nVALUE a 0 1 666\r\nx\r\nz\r\nVALUE b 1 0 9\r\n\r\nEND\r\n"
     low, high = sorted((min(first, len(data)), min(second, len(data))))
     uniques = Uniques()
     for piece in (data[:low], data[low:high], data[high:]):

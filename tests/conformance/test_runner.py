@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from mcspec import profiles
 
 from mcconform import runner, shrink, targets
 from mcconform.conversation import Advance, CasRef, Conversation, HalfClose, Send, Settle, say
 from mcconform.verdict import Verdict
+from mcspec import profiles
 
 if TYPE_CHECKING:
     from mcconform.verdict import Result

@@ -6,7 +6,6 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from mcspec import clauses
 
 from mcconform import runner, targets
 from mcconform.conversation import Advance, Send
@@ -14,6 +13,7 @@ from mcconform.jsonform import dumps, loads
 from mcconform.phases import enumerated, splits, vectors
 from mcconform.phases.base import Plan
 from mcconform.verdict import Verdict
+from mcspec import clauses
 
 if TYPE_CHECKING:
     from mcconform.conversation import Conversation

@@ -6,10 +6,10 @@ import random
 import string
 from collections.abc import Callable
 
-from mcconform.conversation import PREFIX, Send
+from mcconform.conversation import PREFIX
+from mcconform.generate import request
 from mcconform.oracle import Oracle
 from mcconform.phases import malformed
-from mcconform.streams import Scope, conversation
 from mcspec import Now, profiles
 
 SIZE = 100_000
@@ -47,14 +47,14 @@ def words(rng: random.Random) -> bytes:
 
 def valid(rng: random.Random) -> bytes:
     """Requests as the judge generates them, mostly good ones, nothing that ends the connection."""
-    scope = Scope(foreign=False, advance=False, large=0, endings=False)
     made = bytearray()
     while len(made) < SIZE:
-        sends = [step for step in conversation(rng, scope).steps if isinstance(step, Send)]
-        # Keys of its own for each: what one leaves behind must not become something nobody has specified.
+        drawn = [request(rng.randrange(256), rng.randrange(256), rng.randrange(256)) for _ in range(10)]
+        # Keys of its own for each ten: what one leaves behind must not become something nobody has specified.
         own = b"g%05d" % rng.randrange(100_000)
-        stream = b"".join(part for send in sends for part in send.parts if isinstance(part, bytes)).replace(PREFIX, own)
-        if b"  " * 500 not in stream and _specified(stream):
+        stream = b"".join(part if isinstance(part, bytes) else b"1" for parts in drawn for part in parts)
+        stream = open_ended(stream.replace(PREFIX, own))
+        if _specified(stream):
             made += stream
     return bytes(made)
 

@@ -36,6 +36,11 @@ def mcspec(*arguments: str, cwd: Path, seconds: float = 100.0) -> subprocess.Com
     )
 
 
+def mcserver_command() -> list[str]:
+    """How the bundled server is started, without options."""
+    return [sys.executable, "-m", "mcserver"]
+
+
 def resident(pid: int) -> int:
     """Resident memory of a process in KiB."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():

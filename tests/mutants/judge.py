@@ -42,11 +42,14 @@ STREAMS = 4000
 LIMIT = 10.0
 """Seconds of the processor that a mutant may take; what nothing has killed by then has survived."""
 
-STUCK = 1.5
+STUCK = 0.5
 """Seconds of the processor in one conversation after which the engine counts as hung."""
 
-MOST_HANGS = 2
+MOST_HANGS = 8
 """After so many conversations in which it hung no other is tried."""
+
+STRIDE = 97
+"""Once it hung, only one conversation in this many is tried: a wrong answer may show elsewhere."""
 
 MEMORY = 2 << 30
 """Bytes of address space that a mutant may have."""
@@ -157,7 +160,7 @@ def try_out(
 ) -> Verdict:
     """Fork, import the mutant, judge it until a clause fails, the conversations end or the time is up.
 
-    With `control` the specification judges every conversation, whatever the engine says: this is for an unchanged engine.
+    With `control` the specification judges every conversation, whatever the engine says: for an unchanged engine.
     """
     if not control:
         for one in conversations(glob, streams):
@@ -193,7 +196,9 @@ def _child(pipe: Pipe, module: str, text: str, glob: str, streams: int, limit: f
     try:
         signal.setitimer(signal.ITIMER_PROF, STUCK)
         create = loader.factory(module, text)
-        for stream in conversations(glob, streams):
+        for number, stream in enumerate(conversations(glob, streams)):
+            if hangs and number % STRIDE:
+                continue
             if time.process_time() > deadline or len(hangs) >= MOST_HANGS:
                 break
             try:
@@ -226,6 +231,7 @@ def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[str,
         same = tuple(said.noted) == (expected[: len(said.noted)] if said.error else expected)
         if same:
             return "", said.error
+    signal.setitimer(signal.ITIMER_PROF, 20 * STUCK)  # the specification is slow
     rules = options.apply(Rules(), stream.options)
     found = judge(stream, create(stream.options), rules)
     if found is None:

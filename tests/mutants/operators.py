@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Mutant(NamedTuple):
     """One changed source: the module, a name that no other mutant has, the line, and the whole new text.
 
-    The name holds the function and what was changed into what, and a number where the same change is possible there more
-    than once: it outlives changes of other functions.
+    The name holds the function and what was changed into what, and a number where the same change is possible there
+    more than once: it outlives changes of other functions.
     """
 
     module: str
@@ -43,20 +43,23 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.Add,
 }
+_TUNED = frozenset({"COPY_MAX"})
+"""Tuning constants that one module takes from another."""
 
 
 def mutants(module: str, text: str) -> Iterator[Mutant]:
     """All operator mutants of a source, in the order of its lines."""
     tree = ast.parse(text)
     tuning = _tuning(text)
-    skip = _skipped(tree, tuning)
+    tuned = _TUNED | _assigned(tree, tuning)
+    skip = _skipped(tree, tuning, tuned)
     inside = _functions(tree)
     seen: Counter[str] = Counter()
     places = [node for node in ast.walk(tree) if id(node) not in skip]
     for place, node in enumerate(places):
         for kind in range(_count(node)):
             clone = copy.deepcopy(tree)
-            skip_clone = _skipped(clone, tuning)
+            skip_clone = _skipped(clone, tuning, tuned)
             twin = [other for other in ast.walk(clone) if id(other) not in skip_clone][place]
             before = ast.unparse(twin)
             after = _change(twin, kind)
@@ -82,6 +85,16 @@ def _tuning(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
+def _assigned(tree: ast.Module, lines: frozenset[int]) -> frozenset[str]:
+    """Names that get their value on one of the lines."""
+    return frozenset(
+        ast.unparse(target)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.lineno in lines
+        for target in node.targets
+    )
+
+
 def _functions(tree: ast.Module) -> dict[int, str]:
     """The qualified name of the function, class or constant that each node stands in, by its id."""
     found: dict[int, str] = {}
@@ -101,7 +114,7 @@ def _functions(tree: ast.Module) -> dict[int, str]:
     return found
 
 
-def _skipped(tree: ast.Module, tuning: frozenset[int]) -> set[int]:
+def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) -> set[int]:
     """Nodes that decide nothing: docstrings, annotations, __slots__, imports, texts of exceptions, values of enums."""
     skip: set[int] = set()
     for node in ast.walk(tree):
@@ -122,14 +135,40 @@ def _skipped(tree: ast.Module, tuning: frozenset[int]) -> set[int]:
             dead.append(node)  # any distinct values are as good
         if isinstance(node, ast.stmt) and node.lineno in tuning:
             dead.append(node)
-        if isinstance(node, ast.Compare) and "on_state" in ast.unparse(node):
-            dead.append(node)
-        if isinstance(node, ast.AugAssign) and "stats." in ast.unparse(node.target):
+        if isinstance(node, ast.If) and "on_" in ast.unparse(node.test):
+            dead += [node.test, *node.body]  # an observer's business
+        if _counts(node):
             dead.append(node)  # what the statistics count is specified in another chapter
+        if isinstance(node, ast.Compare) and any(name in tuned for name in _names(node)):
+            dead.append(node)  # it chooses between two ways to the same answer
+        if isinstance(node, ast.BinOp) and _is_bytes(node):
+            dead.append(node.op)
         for root in dead:
-            if root is not None:
+            if isinstance(root, ast.operator):
+                skip.add(id(node))  # without what it works on: bytes know no other operator, it could only raise
+            elif root is not None:
                 skip.update(id(inner) for inner in ast.walk(root))
     return skip
+
+
+def _counts(node: ast.AST) -> bool:
+    """Whether a statement does nothing but count for the statistics."""
+    if isinstance(node, ast.AugAssign):
+        return "stats." in ast.unparse(node.target)
+    return isinstance(node, ast.If) and all(_counts(inner) for inner in (*node.body, *node.orelse))
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def _is_bytes(node: ast.AST) -> bool:
+    """Whether the source shows that a value is bytes."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, bytes)
+    if isinstance(node, ast.BinOp):
+        return _is_bytes(node.left) or (isinstance(node.op, ast.Add) and _is_bytes(node.right))
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "bytes"
 
 
 def _count(node: ast.AST) -> int:

@@ -49,8 +49,13 @@ def groups(plan: Plan) -> Iterator[Group]:
     rng = plan.random("splits")
     sources = [c for c in picked() if plan.wanted(c) and c.clock == "none" and not c.options]
     sources = [c for c in sources if c.id not in plan.failed]
+    seen: set[tuple[Step, ...]] = set()
     for source in sources:
-        yield Group(source.id, list(of(join(source), rng)))
+        joined = join(source)
+        if joined.steps not in seen:
+            # Vectors that differ only in how they are cut have the same splits.
+            seen.add(joined.steps)
+            yield Group(source.id, list(of(joined, rng)))
     pool = [c for c in sources if plain(c) and c.size <= 200 and b"quit" not in _text(c)]
     for number in range(plan.max_examples * PIPELINES // 100 if len(pool) > 1 else 0):
         yield Group("", [_pipeline(rng, pool, number)])

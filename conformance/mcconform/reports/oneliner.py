@@ -28,10 +28,10 @@ def quoted(data: bytes) -> str:
     """
     out = []
     for index, byte in enumerate(data):
-        after = data[index + 1 : index + 2]
         if byte in _NAMED:
             out.append(_NAMED[byte])
-        elif 32 <= byte < 127 and not (after == b"" and byte == 0):
+        elif 32 <= byte < 127 and (index or byte != 45):
+            # A leading minus would be an option.
             out.append(chr(byte))
         else:
             out.append(f"\\{byte:03o}")

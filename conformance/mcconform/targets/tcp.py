@@ -242,7 +242,7 @@ class SocketTarget:
     gap = GAP
 
     def __init__(self, address: Address) -> None:
-        self._where = address
+        self.where = address
         self.transport = "unix" if address.family == socket.AF_UNIX else "tcp"
         self.address = address.shown
 
@@ -252,7 +252,7 @@ class SocketTarget:
             raise UnsupportedError(
                 f"needs the server options {shlex.join(options)}: use --spawn 'CMD -p {{port}} {{options}}'"
             )
-        return SocketSession(self._where, self.gap)
+        return SocketSession(self.where, self.gap)
 
     def death(self, grace: float = 0.0) -> str | None:  # noqa: ARG002 - there is nothing to wait for
         """Not known: the process is not ours."""
