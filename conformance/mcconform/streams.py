@@ -42,7 +42,8 @@ VALUES = (b"x", b"abc", b"hello world", b"", b"\r\n", b"a\nb\0c", b"get %sa\r\n"
 FLAGS = (b"0", b"0", b"0", b"1", b"65535", b"4294967295")
 ODD_FLAGS = (b"4294967296", b"-1", b"+5", b"007", b"x", b"18446744073709551616", b"1\t", b"")
 TIMES = (b"0", b"0", b"0", b"0", b"0", b"100", b"2592000", b"2000000000")
-ODD_TIMES = (b"1", b"2", b"3", b"-1", b"2592001", b"2147483648", b"4294967296", b"+2", b"x", b"1x", b"-2147483649")
+SOON = (b"1", b"2", b"3")
+ODD_TIMES = (b"-1", b"2592001", b"2147483648", b"4294967296", b"+2", b"x", b"1x", b"-2147483649")
 DELTAS = (b"1", b"1", b"2", b"5", b"10", b"100", b"18446744073709551615", b"18446744073709551614")
 ODD_DELTAS = (b"0", b"-1", b"+1", b"x", b"18446744073709551616", b"0000000000000000000001", b"00000000000000000000001")
 ODD_LENGTHS = (b"-1", b"x", b"1x", b"+3", b"2147483646", b"99999999999", b"00000000003", b"000000000003")
@@ -204,6 +205,13 @@ def _pick(rng: Random, usual: tuple[bytes, ...], odd: tuple[bytes, ...], chance:
     return rng.choice(odd) if rng.random() < chance else rng.choice(usual)
 
 
+def _time(rng: Random, scope: Scope, chance: float) -> bytes:
+    """An exptime; one that soon comes true only where time is ours, for elsewhere nothing could be said of it."""
+    if rng.random() >= chance:
+        return rng.choice(TIMES)
+    return rng.choice(SOON) if scope.advance and rng.random() < 0.3 else rng.choice(ODD_TIMES)
+
+
 def _line(rng: Random, words: list[bytes], *, noreply: bool = True) -> bytes:
     draw = rng.random()
     if noreply and draw < 0.08:
@@ -236,7 +244,7 @@ def _store(rng: Random, scope: Scope) -> list[Part]:
     elif draw < 0.05:
         length = b"%d" % max(0, len(value) + rng.choice((-1, 1)))
     mode, key = rng.choice(MODES), _key(rng)
-    words = [mode, key, _pick(rng, FLAGS, ODD_FLAGS), _pick(rng, TIMES, ODD_TIMES, 0.08), length]
+    words = [mode, key, _pick(rng, FLAGS, ODD_FLAGS), _time(rng, scope, 0.08), length]
     data = value + b"\r\n"
     if mode != b"cas":
         return [_line(rng, words) + data]
@@ -253,11 +261,11 @@ def _large(rng: Random, limit: int) -> list[Part]:
     return [rng.choice(LARGE) % (PREFIX, size), Repeat(b"v", size), b"\r\n"]
 
 
-def _retrieval(rng: Random, _scope: Scope) -> list[Part]:
+def _retrieval(rng: Random, scope: Scope) -> list[Part]:
     word = rng.choice((b"get", b"get", b"gets", b"gets", b"gat", b"gats"))
     words = [word]
     if word in (b"gat", b"gats"):
-        words.append(_pick(rng, TIMES, ODD_TIMES, 0.1))
+        words.append(_time(rng, scope, 0.1))
     count = rng.choice((1, 1, 1, 2, 3, 5))
     if rng.random() < 0.005:
         count = rng.choice((30, 280))
@@ -276,8 +284,8 @@ def _delete(rng: Random, _scope: Scope) -> list[Part]:
     return [_line(rng, words)]
 
 
-def _touch(rng: Random, _scope: Scope) -> list[Part]:
-    return [_line(rng, [b"touch", _key(rng), _pick(rng, TIMES, ODD_TIMES, 0.15)])]
+def _touch(rng: Random, scope: Scope) -> list[Part]:
+    return [_line(rng, [b"touch", _key(rng), _time(rng, scope, 0.15)])]
 
 
 def _strange(rng: Random, scope: Scope) -> Part:
@@ -287,7 +295,8 @@ def _strange(rng: Random, scope: Scope) -> Part:
     if draw < 0.14 and scope.foreign:
         if draw < 0.01:
             return b"set noreply 0 0 1\r\nx\r\ndelete noreply\r\nget noreply\r\n"
-        delay = rng.choice((b"", b"", b" 0", b" 1", b" 2", b" 3", b" -1", b" x", b" 100", b" 0 0"))
+        soon = tuple(b" " + delay for delay in SOON) if scope.advance else ()
+        delay = rng.choice((b"", b"", b" 0", *soon, b" -1", b" x", b" 100", b" 0 0"))
         return _line(rng, [b"flush_all" + delay])
     if draw < 0.27:
         return rng.choice((b"version\r\n", b"version\n", b"stats\r\n", b"version noreply\r\n"))
