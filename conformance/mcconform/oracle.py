@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcspec import Cache, Event, Fit, Happening, Now, Outcome, Owed, Rules, State, World, describe, idle, match, step
+from mcspec.pattern import STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST_WORLDS = 64
 """More live worlds than this is an error of the harness: the conversation forks too much to be judged."""
 
+_ENDINGS = (b"END\r\n", STATISTICS)
 _BATCH = 20
 """Requests of one read after which a server may write what it has, in the middle of the read."""
 
@@ -294,13 +296,16 @@ class Oracle:
 def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
     """The live world with what the outcome owes; several where the server may lose queued replies."""
     lives = [live]
-    many = len(outcome.owed) >= _BATCH
+    opens = True
     for index, owed in enumerate(outcome.owed):
-        opens = many or index == 0
         if owed.drops:
             lives = [shorter for one in lives for shorter in _lossy(one, conn, opens=opens)]
         for one in lives:
             one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens else owed)
+        # Some releases write all they have after each retrieval and after a value that came in more than one read
+        # (it is the first request to be completed in a chunk), and all of them after so many requests.
+        retrieval = bool(owed.pieces) and owed.pieces[-1] in _ENDINGS
+        opens = index == 0 or retrieval or len(outcome.owed) >= _BATCH
     return lives
 
 

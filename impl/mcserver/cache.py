@@ -93,8 +93,7 @@ class Cache:
         #: The current second. Whoever feeds the cache keeps it up to date.
         self.now = now
         #: Bytes of stored items, and of values still arriving.
-        self.used = 0
-        self.reserved = 0
+        self.used = self.reserved = 0
         #: From this second on, items stored at or before it are gone; `NEVER` for none.
         self.flush_at = NEVER
         #: Largest item, and all items together, in bytes.
@@ -206,8 +205,9 @@ class Cache:
         if room < 0:
             return False
         if not self._evict:
+            #: tuning: A sweep is linear in the cache: at most one a second.
             if self._swept != self.now:
-                self._swept = self.now  # the sweep is linear in the cache: at most one a second
+                self._swept = self.now
                 self._sweep()
             return self.used <= room
         items = self.items

@@ -79,10 +79,10 @@ class Connection:
         self._out: list[Buffer] = []
         self._partial = bytearray()  # a command line without its end
         self._rest = b""  # input that waits for `resume`
-        self._retrieval: Retrieval | None = None
+        self._retrieval: Retrieval  # while values are sent
         self._eof = False
         self._room = STEP_BYTES  # what is left of this step
-        self._arrival: Arrival | None = None  # a value that is arriving
+        self._arrival: Arrival  # while a value arrives
         #: Input is left that needs no new bytes: call `resume` when there is room for its replies.
         self.more = False
         #: Called with the name of every state entered, for observers; None costs nothing.
@@ -111,7 +111,7 @@ class Connection:
         if self._phase == _CLOSED:
             return out
         if self.more:
-            self._rest += data
+            self._rest = b"".join((self._rest, data))
             return out
         self._out = out
         if self.on_state is not None:
@@ -143,12 +143,11 @@ class Connection:
 
     def abort(self) -> None:
         """End the conversation now and give back what an unfinished value holds. Harmless when repeated."""
-        if self._arrival is not None:
+        if self._phase in {_VALUE, _SWALLOW}:
             self._arrival.abandon()
-            self._arrival = None
+            del self._arrival
         self._partial = bytearray()
         self._rest = b""
-        self._retrieval = None
         self.more = False
         if self._phase != _CLOSED:
             self._enter(_CLOSED, "closed")
@@ -208,6 +207,7 @@ class Connection:
         now = cache.now
         size = len(data)
         while pos < size:
+            #: tuning: Enough for one step.
             if self._room <= 0:
                 self._yield(data, pos)
                 return pos
@@ -224,13 +224,12 @@ class Connection:
                 end -= 1
             if self.on_state is not None or self.on_command is not None:
                 self._observe(data[begin:end])
-            word = data[begin : begin + 4]
-            if word == b"get ":
+            if data.startswith(b"get ", begin):
                 # Only whole keys are in the cache, so what is found there was one key.
                 key = data[begin + 4 : end]
                 item = find(key)
                 if item is None:
-                    if 0 < len(key) <= KEY_MAX and b" " not in key:
+                    if key and len(key) <= KEY_MAX and b" " not in key:
                         stats.get_misses += 1
                         out.append(_END)
                         continue
@@ -243,9 +242,10 @@ class Connection:
                     else:
                         out.append(block)
                         out.append(_END)
+                    #: tuning: Pace.
                     self._room -= len(block)
                     continue
-            elif word == b"set ":
+            elif data.startswith(b"set ", begin):
                 after = quick_set(cache, stats, data, pos, data[begin:end])
                 if after:
                     out.append(replies.STORED)
@@ -267,7 +267,7 @@ class Connection:
             self.on_command(line)
 
     def _dispatch(self, line: bytes) -> None:
-        word = line.partition(b" ")[0]
+        word, _, _ = line.partition(b" ")
         if word in WORDS:
             cursor = start(self._cache, line)
             if isinstance(cursor, bytes):
@@ -296,14 +296,11 @@ class Connection:
                 self._out.append(answer)
 
     def _send_values(self, data: bytes, pos: int) -> None:
-        cursor = self._retrieval
-        if cursor is None or cursor.run(self._out, self._room):
-            self._retrieval = None
+        self._room = self._retrieval.run(self._out, self._room)
+        if self._room:
             self._phase = _COMMAND
         else:
             self._yield(data, pos)
-        if cursor is not None:
-            self._room = cursor.room
 
     # -- lines --------------------------------------------------------------------------------------------------
 
@@ -344,19 +341,15 @@ class Connection:
             self._out.append(replies.BAD_FORMAT)
             return
         self._arrival = Arrival(self._cache, self._stats, header)
-        if self._arrival.kept:
-            self._enter(_VALUE, "nread")
-        else:
-            self._enter(_SWALLOW, "swallow")
+        phase, name = (_VALUE, "nread") if self._arrival.kept else (_SWALLOW, "swallow")
+        self._enter(phase, name)
 
     def _receive(self, data: bytes, pos: int) -> int:
         arrival = self._arrival
-        if arrival is None:
-            return pos
         pos = arrival.take(data, pos)
         if arrival.missing == 0:
             reply = arrival.finish()
-            self._arrival = None
+            del self._arrival
             self._enter(_COMMAND, "new_cmd")
             if reply:
                 self._out.append(reply)

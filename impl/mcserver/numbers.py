@@ -61,10 +61,11 @@ def _lenient(text: bytes) -> tuple[bool, int] | None:
     match = _LENIENT.match(text)
     if match is None:
         return None
-    digits = match[2].lstrip(b"0") or b"0"
+    sign, digits = match.groups()
+    digits = digits.lstrip(b"0") or b"0"
     if len(digits) > _MAX_U64_DIGITS:
         return None
-    return match[1] == b"-", int(digits)
+    return sign == b"-", int(digits)
 
 
 def lenient_u64(text: bytes) -> int | None:

@@ -40,6 +40,9 @@ _ARITHMETIC_REPLIES: dict[Outcome, bytes] = {
     Outcome.NO_MEMORY: replies.NO_MEMORY,
 }
 
+#: What may follow a flush_all without an exptime: only a noreply that stands alone is none.
+_NO_DELAY: tuple[list[bytes], ...] = ([], [b"noreply"])
+
 #: What may follow the key of a delete.
 _DELETE_TAILS: tuple[list[bytes], ...] = ([], [b"0"], [b"noreply"], [b"0", b"noreply"])
 
@@ -94,8 +97,7 @@ def _delete(state: ServerState, tokens: list[bytes]) -> bytes:
 def _flush_all(state: ServerState, tokens: list[bytes]) -> bytes:
     quiet = is_noreply(tokens)
     delay: int | None = 0
-    # Only a noreply that stands alone after the command is no exptime.
-    if len(tokens) > 1 and not (quiet and len(tokens) == _TWO):
+    if tokens[1:] not in _NO_DELAY:
         delay = strict_i32(tokens[1])
     if not state.settings.flush_allowed:
         reply = replies.FLUSH_REFUSED

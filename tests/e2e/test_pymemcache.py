@@ -142,7 +142,8 @@ def test_the_rest(client: Any) -> None:
     stats = client.stats()
     assert (stats[b"version"], stats[b"curr_items"]) == (VERSION, 1)
     assert client.stats("settings")[b"maxbytes"] == 64 << 20
-    assert client.raw_command("mn_is_not_there") == b"ERROR"
+    with pytest.raises(MemcacheUnknownCommandError):
+        client.raw_command("nonsense")
     assert client.raw_command(b"verbosity 0") == b"OK"
     assert client.flush_all(delay=100) is True
     assert client.get("a") == b"x"

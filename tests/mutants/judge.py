@@ -100,14 +100,17 @@ class Said:
         self.engine = engine
         self.noted: list[tuple[int, int | bytes, bool]] = []
         self.error = ""
+        self.hung = False
         self._uniques = Uniques()
         self._lines: dict[int, EngineConnection] = {}
 
     def run(self, stream: Conversation) -> Said:
-        """All of it, or up to where the engine raised; `error` says what."""
+        """All of it, or up to where the engine raised or the alarm rang; `error` and `hung` say so."""
         try:
             for step in stream.steps:
                 self._step(step)
+        except _TimeUp:
+            self.hung = True
         except Exception as error:  # noqa: BLE001 - whatever a broken engine raises
             self.error = f"{type(error).__name__}: {error}"
         return self
@@ -223,13 +226,15 @@ def _child(pipe: Pipe, module: str, text: str, glob: str, streams: int, limit: f
 def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[str, str]:
     """The clause that the mutant breaks by what it says, and what it raised.
 
-    An engine that raises has broken nothing yet by what it said before: that alone is no kill.
+    An engine that raises or hangs is judged by what it said, or owed, before that: the rest alone is no kill.
     """
     if not control:
         said = Said(create(stream.options)).run(stream)
         expected = _control(stream)
-        same = tuple(said.noted) == (expected[: len(said.noted)] if said.error else expected)
-        if same:
+        broken = said.error or said.hung
+        if tuple(said.noted) == (expected[: len(said.noted)] if broken else expected):
+            if said.hung:
+                raise _TimeUp
             return "", said.error
     signal.setitimer(signal.ITIMER_PROF, 20 * STUCK)  # the specification is slow
     rules = options.apply(Rules(), stream.options)

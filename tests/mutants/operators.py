@@ -134,12 +134,12 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
         if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
             dead.append(node)  # any distinct values are as good
         if isinstance(node, ast.stmt) and node.lineno in tuning:
-            dead.append(node)
+            dead.append(node.test if isinstance(node, ast.If) else node)
         if isinstance(node, ast.If) and "on_" in ast.unparse(node.test):
             dead += [node.test, *node.body]  # an observer's business
         if _counts(node):
             dead.append(node)  # what the statistics count is specified in another chapter
-        if isinstance(node, ast.Compare) and any(name in tuned for name in _names(node)):
+        if isinstance(node, ast.Compare | ast.AugAssign) and any(name in tuned for name in _names(node)):
             dead.append(node)  # it chooses between two ways to the same answer
         if isinstance(node, ast.BinOp) and _is_bytes(node):
             dead.append(node.op)

@@ -43,7 +43,7 @@ LONG_LINES = (4095, 4096, 4097, 4098, 8191, 8192, 8193, 8194, 16384, 16385)
 LONGEST = 1024 * 1024
 """Bytes of a retrieval line with its LF, at most."""
 
-COUNTS = (256, 257, 1025)
+COUNTS = (256, 257, 1020)
 """Requests in one chunk, keys of one retrieval."""
 
 
@@ -104,8 +104,8 @@ def items() -> Iterator[Conversation]:
             )
         for mode in (b"append", b"prepend"):
             clauses = f"{mode.decode()}.joined {mode.decode()}.too-large"
-            steps = [LITTLE, _set(most - 1, mode), look, _set(0, mode), _set(1, mode), look, VERSION]
-            yield _vector(f"item.{limit}.{mode.decode()}", clauses, steps, options)
+            joined: list[Said] = [LITTLE, _set(most - 1, mode), look, _set(0, mode), _set(1, mode), look, VERSION]
+            yield _vector(f"item.{limit}.{mode.decode()}", clauses, joined, options)
             yield _vector(
                 f"item.{limit}.{mode.decode()}-more", clauses.split()[1], [LITTLE, _set(most, mode), look], options
             )
