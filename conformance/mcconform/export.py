@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mcconform import options
@@ -37,6 +37,7 @@ from mcconform.conversation import (
     Settle,
     Step,
     StopReading,
+    width,
 )
 from mcconform.jsonform import to_record
 from mcconform.observed import Uniques
@@ -236,7 +237,7 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
         UnfitError: if it has none; the message says why.
     """
     walk = _Walk(options.apply(rules, conversation.options), exact=conversation.exact)
-    for step_ in conversation.steps:
+    for step_ in _joined(conversation.steps):
         walk.take(step_)
     for conn in list(walk.open):
         walk.settle(conn)
@@ -250,6 +251,30 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
         "note": conversation.note,
         "steps": walk.steps,
     }
+
+
+def _joined(steps: tuple[Step, ...]) -> list[Step]:
+    """Literal sends that follow each other as one with cuts: no key falls apart, so a runner can rename keys by text.
+
+    Cuts come out in order, each once.
+    """
+    joined: list[Step] = []
+    for step_ in steps:
+        before = joined[-1] if joined else None
+        if not isinstance(step_, Send):
+            joined.append(step_)
+        elif isinstance(before, Send) and before.conn == step_.conn and _all_bytes(before) and _all_bytes(step_):
+            size = sum(map(width, before.parts))
+            cuts = (*before.cuts, size, *(size + at for at in sorted(set(step_.cuts))))
+            whole = b"".join(part for part in (*before.parts, *step_.parts) if isinstance(part, bytes))
+            joined[-1] = replace(before, parts=(whole,), cuts=cuts)
+        else:
+            joined.append(replace(step_, cuts=tuple(sorted(set(step_.cuts)))))
+    return joined
+
+
+def _all_bytes(step_: Send) -> bool:
+    return all(isinstance(part, bytes) for part in step_.parts)
 
 
 def _record(step_: Step) -> Mapping[str, object]:

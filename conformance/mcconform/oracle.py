@@ -69,9 +69,7 @@ class _Live:
 
     def key(self) -> object:
         """Equal for lives that cannot be told apart from here on: what is owed in silence makes no difference."""
-        queues = tuple(
-            (conn, tuple(owed.pieces for owed in queue if owed.pieces)) for conn, queue in sorted(self.queues.items())
-        )
+        queues = tuple((conn, _heard(queue)) for conn, queue in sorted(self.queues.items()))
         return self.world, queues, tuple(sorted(item for item in self.unread.items() if item[1]))
 
     def state(self, conn: int) -> State:
@@ -293,6 +291,18 @@ class Oracle:
             self._lives = survivors
 
 
+def _heard(queue: list[Owed]) -> tuple[object, ...]:
+    """What of a queue can still make a difference: the replies, and before which the server may have written."""
+    heard: list[object] = []
+    opens = False
+    for owed in queue:
+        opens = opens or owed.opens
+        if owed.pieces:
+            heard.append((owed.pieces, opens))
+            opens = False
+    return (*heard, opens)
+
+
 def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
     """The live world with what the outcome owes; several where the server may lose queued replies."""
     lives = [live]
@@ -301,7 +311,8 @@ def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
         if owed.drops:
             lives = [shorter for one in lives for shorter in _lossy(one, conn, opens=opens)]
         for one in lives:
-            one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens else owed)
+            # What lost the replies before it is itself the first that was not written yet.
+            one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens or owed.drops else owed)
         # Some releases write all they have after each retrieval and after a value that came in more than one read
         # (it is the first request to be completed in a chunk), and all of them after so many requests.
         retrieval = bool(owed.pieces) and owed.pieces[-1] in _ENDINGS

@@ -101,18 +101,19 @@ class Cache:
         self.limit = settings.memory_limit
         self._evict = settings.evict
         self._started = now - _CLOCK_LEAD
-        self._next_cas = count(2).__next__  # the first item gets 2, as in memcached
+        #: tuning: Any first number would do; memcached gives 2.
+        self._next_cas = count(2).__next__
         self._swept = self._started
 
     # -- time ---------------------------------------------------------------------------------------------------
 
     def deadline(self, exptime: int) -> int:
-        """The second at which an item given `exptime` now is dead: `NEVER`, or 0 for before the server was there."""
+        """The second at which an item given `exptime` now is dead: `NEVER`, or one before the server was there."""
         if exptime > RELATIVE_MAX:
             return exptime if exptime > self._started else 0
         if exptime > 0:
             return self.now + exptime
-        return 0 if exptime else NEVER
+        return self._started if exptime else NEVER
 
     def dead(self, item: Item) -> bool:
         """Whether `item` has expired or was flushed."""
@@ -200,32 +201,37 @@ class Cache:
     def make_room(self, size: int) -> bool:
         """Whether `size` more bytes fit, after evicting the least recently used items where that is allowed."""
         room = self.limit - self.reserved - size
-        if self.used <= room:
-            return True
-        if room < 0:
-            return False
-        if not self._evict:
-            #: tuning: A sweep is linear in the cache: at most one a second.
-            if self._swept != self.now:
-                self._swept = self.now
-                self._sweep()
-            return self.used <= room
+        if self.used > room:
+            if self._evict:
+                self._evict_down_to(room)
+            else:
+                self._sweep_once_a_second()
+        return self.used <= room
+
+    def _evict_down_to(self, room: int) -> None:
         items = self.items
         while self.used > room:
+            if not items:
+                return
             _, item = items.popitem(last=False)
             self.used -= item.size
             if self.dead(item):
                 self.stats.reclaimed += 1
             else:
                 self.stats.evictions += 1
-        return True
+
+    def _sweep_once_a_second(self) -> None:
+        #: tuning: A sweep is linear in the cache.
+        if self._swept != self.now:
+            self._swept = self.now
+            self._sweep()
 
     def reserve(self, size: int) -> bool:
         """Hold `size` bytes for a value that is still arriving; False when they do not fit."""
-        if not self.make_room(size):
-            return False
-        self.reserved += size
-        return True
+        fits = self.make_room(size)
+        if fits:
+            self.reserved += size
+        return fits
 
     def release(self, size: int) -> None:
         """Give back what `reserve` held."""
@@ -332,7 +338,8 @@ class Cache:
             stats.decr_hits += 1
         text = b"%d" % value
         length = len(item.block) - item.head - _LINE_END
-        if len(text) > length:
+        padded = text.ljust(length)
+        if len(padded) != length:
             size = item_size(key, item.flags, len(text))  # far below any limit of items
             if not self.make_room(size):
                 return Outcome.NO_MEMORY
@@ -340,7 +347,7 @@ class Cache:
             self.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size)
             return text
         # A new block: replies that still wait to be sent refer to the old one.
-        item.block = bytes(item.block[: item.head]) + text.ljust(length) + b"\r\n"
+        item.block = bytes(item.block[: item.head]) + padded + b"\r\n"
         item.cas = self._next_cas()
         self.items.move_to_end(key)
         return text

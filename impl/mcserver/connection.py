@@ -206,7 +206,7 @@ class Connection:
         find = cache.items.get
         now = cache.now
         size = len(data)
-        while pos < size:
+        while pos != size:
             #: tuning: Enough for one step.
             if self._room <= 0:
                 self._yield(data, pos)
@@ -224,7 +224,8 @@ class Connection:
                 end -= 1
             if self.on_state is not None or self.on_command is not None:
                 self._observe(data[begin:end])
-            if data.startswith(b"get ", begin):
+            word = data[begin : begin + 4]
+            if word == b"get ":
                 # Only whole keys are in the cache, so what is found there was one key.
                 key = data[begin + 4 : end]
                 item = find(key)
@@ -245,7 +246,7 @@ class Connection:
                     #: tuning: Pace.
                     self._room -= len(block)
                     continue
-            elif data.startswith(b"set ", begin):
+            elif word == b"set ":
                 after = quick_set(cache, stats, data, pos, data[begin:end])
                 if after:
                     out.append(replies.STORED)

@@ -20,9 +20,13 @@ class ServerState:
         self.stats = Stats()
         self.cache = Cache(settings, self.stats, self.started)
         #: Present level of detail on stderr, 0 to 2; the ``verbosity`` command changes it.
-        self.verbosity = min(settings.verbosity, 2)
+        self.set_verbosity(settings.verbosity)
         #: Connections open now, refused ones not counted.
         self.connection_count = 0
+
+    def set_verbosity(self, level: int) -> None:
+        """Set the level of detail; more than 2 is 2."""
+        self.verbosity = min(level, 2)
 
     def tick(self) -> None:
         """Take the time from the clock. The cache has no other: between two ticks time stands still for it."""

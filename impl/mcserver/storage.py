@@ -23,7 +23,6 @@ _SMALL = 16384
 _HEADER_TOKENS = 5
 #: Three numbers with more digits than this together are left to the slow path: one may have more than 32 bits.
 _HOT_DIGITS = 11
-_CAS_TOKEN = 5
 
 
 class StoreHeader:
@@ -51,7 +50,8 @@ def read_header(mode: StoreMode, tokens: list[bytes]) -> StoreHeader | None:
     header = StoreHeader(mode, tokens[1], length, noreply=is_noreply(tokens))
     flags = lenient_u32(tokens[2] + b"\n")
     exptime = lenient_i32(tokens[3] + b"\n")
-    unique = strict_u64(tokens[_CAS_TOKEN]) if len(tokens) > _CAS_TOKEN else None
+    rest = tokens[_HEADER_TOKENS:]
+    unique = strict_u64(rest[0]) if rest else None
     if len(header.key) > KEY_MAX or flags is None or exptime is None or (mode is StoreMode.CAS and unique is None):
         header.error = replies.BAD_FORMAT
         return header
@@ -94,7 +94,7 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
         flags = int(flags_token)
         size = item_size(key, flags, length)
         head = b"VALUE %b %d %d\r\n" % (key, flags, length)
-    if size > cache.item_size_max or not cache.make_room(size):
+    if size > cache.item_size_max or (cache.used + cache.reserved + size > cache.limit and not cache.make_room(size)):
         return 0
     deadline = NEVER if exptime_token == b"0" else cache.deadline(int(exptime_token))
     stats.cmd_set += 1

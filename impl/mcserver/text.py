@@ -17,8 +17,6 @@ from mcserver.stats import general_rows, render, settings_rows
 TOKEN_MAX = 23
 #: A line shorter than this many bytes, its line end included, is refused before it is read.
 LINE_MIN = 4
-#: The highest level the ``verbosity`` command sets.
-_VERBOSITY_MAX = 2
 
 _SILENT = b""
 _TWO = 2
@@ -123,7 +121,7 @@ def _verbosity(state: ServerState, tokens: list[bytes]) -> bytes:
     if level is None:
         reply = replies.BAD_FORMAT
     else:
-        state.verbosity = min(level, _VERBOSITY_MAX)
+        state.set_verbosity(level)
         reply = replies.OK
     return _SILENT if is_noreply(tokens) else reply
 

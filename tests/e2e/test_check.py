@@ -61,7 +61,7 @@ def verify(clauses: dict[str, dict[str, Any]], shown: str) -> None:
 @pytest.mark.slow
 @pytest.mark.memcached
 def test_memcached_breaks_no_clause_of_its_profile(start_memcached: Start, tmp_path: Path) -> None:
-    phases = [] if FULL else ["--phases", "vectors,stateful,malformed"]
+    phases = [] if FULL else ["--phases", "vectors,stateful,malformed", "--max-examples", "100"]
     target = start_memcached().target
     status, clauses, shown = check(target, "memcached-1.6.18", tmp_path, *phases)
     assert status == 0
@@ -70,7 +70,7 @@ def test_memcached_breaks_no_clause_of_its_profile(start_memcached: Start, tmp_p
 
 @pytest.mark.slow
 def test_the_bundled_server_breaks_no_clause(start_mcserver: Start, tmp_path: Path) -> None:
-    phases = [] if FULL else ["--phases", "vectors,stateful,malformed"]
+    phases = [] if FULL else ["--phases", "vectors,stateful,malformed", "--max-examples", "100"]
     status, clauses, shown = check(start_mcserver().target, "base", tmp_path, *phases)
     assert status == 0
     verify(clauses, shown)

@@ -117,6 +117,7 @@ def _functions(tree: ast.Module) -> dict[int, str]:
 def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) -> set[int]:
     """Nodes that decide nothing: docstrings, annotations, __slots__, imports, texts of exceptions, values of enums."""
     skip: set[int] = set()
+    known = _bytes_names(tree)
     for node in ast.walk(tree):
         dead: list[ast.AST | None] = []
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -141,12 +142,12 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
             dead.append(node)  # what the statistics count is specified in another chapter
         if isinstance(node, ast.Compare | ast.AugAssign) and any(name in tuned for name in _names(node)):
             dead.append(node)  # it chooses between two ways to the same answer
-        if isinstance(node, ast.BinOp) and _is_bytes(node):
-            dead.append(node.op)
+        if isinstance(node, ast.If) and ast.unparse(node.test).startswith("isinstance("):
+            skip.add(id(node))  # the other type than was tested for: it could only raise
+        if isinstance(node, ast.BinOp) and _is_bytes(node, known):
+            skip.add(id(node))  # bytes know no other operator: it could only raise
         for root in dead:
-            if isinstance(root, ast.operator):
-                skip.add(id(node))  # without what it works on: bytes know no other operator, it could only raise
-            elif root is not None:
+            if root is not None:
                 skip.update(id(inner) for inner in ast.walk(root))
     return skip
 
@@ -162,12 +163,28 @@ def _names(node: ast.AST) -> set[str]:
     return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
-def _is_bytes(node: ast.AST) -> bool:
+def _bytes_names(tree: ast.Module) -> frozenset[str]:
+    """Names that are only ever given what is bytes by its look."""
+    given: dict[str, bool] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                name = ast.unparse(target)
+                given[name] = given.get(name, True) and _is_bytes(node.value, frozenset())
+    return frozenset(name for name, always in given.items() if always)
+
+
+def _is_bytes(node: ast.AST, known: frozenset[str]) -> bool:
     """Whether the source shows that a value is bytes."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, bytes)
     if isinstance(node, ast.BinOp):
-        return _is_bytes(node.left) or (isinstance(node.op, ast.Add) and _is_bytes(node.right))
+        both = isinstance(node.op, ast.Add) and _is_bytes(node.right, known)
+        return both or (isinstance(node.op, ast.Add | ast.Mod) and _is_bytes(node.left, known))
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) and node.value.id == "replies"
+    if isinstance(node, ast.Name):
+        return node.id in known
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "bytes"
 
 
@@ -209,7 +226,9 @@ def _change(node: ast.AST, kind: int) -> str | None:
         node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
         return ast.unparse(node)
     if isinstance(node, ast.If | ast.While):
-        if isinstance(node.test, ast.Compare | ast.BoolOp | ast.Constant) or "on_" in ast.unparse(node.test):
+        if isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant) or "on_" in ast.unparse(
+            node.test
+        ):
             return None  # changed by its own kind already, or an observer's business
         node.test = ast.UnaryOp(ast.Not(), node.test)
         return f"if {ast.unparse(node.test)}"

@@ -4,7 +4,8 @@
     python -m tests.mutants.run --hand          the hand-written ones, each judged by its clauses only
     python -m tests.mutants.run --sample 40     so many operator mutants, chosen evenly
 
-A kill is a failure at a named clause. A mutant that hangs, or only makes the engine raise, is no kill.
+A kill is a failure at a named clause. A mutant that hangs, or only makes the engine raise, is no kill. Those that
+live are listed in `survivors.txt`, each with the reason.
 Exit code 1 if a hand-written mutant survives, if less than 90 % of the operator mutants are killed, or if the
 unmutated engine fails.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutants import hand, loader, operators
-from tests.mutants.judge import KILLED, SURVIVED, Verdict, try_out
+from tests.mutants.judge import KILLED, SURVIVED, Verdict, prepare, try_out
 
 ENOUGH = 0.9
 """The part of the operator mutants that must be killed."""
@@ -81,6 +82,7 @@ def main() -> int:
     if options.sample:
         chosen = chosen[:: max(1, len(chosen) // options.sample)][: options.sample]
     tried = control()
+    prepare()
     with ThreadPoolExecutor(options.jobs) as pool:
         found = pool.map(try_hand, [mutant for mutant in hand.HAND if options.module in ("", mutant.module)])
         tried += _watched(found, "hand-written")

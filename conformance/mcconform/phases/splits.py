@@ -1,8 +1,9 @@
 """Phase ``splits``: the same bytes cut differently.
 
-Every two-way split of every hand-picked vector, pieces of a few fixed sizes, one byte at a time, random compositions,
-and pipelines of several vectors in one write.  The outcome must not depend on any of it; the oracle, which knows
-nothing of chunks, judges.  Beyond its first ``WHOLE`` bytes a stream is cut around the boundaries of the grammar only.
+Every two-way split of every hand-picked vector (of a long one as many as there are examples, chosen by the seed),
+pieces of a few fixed sizes, one byte at a time, random compositions, and pipelines of several vectors in one write.  The
+outcome must not depend on any of it; the oracle, which knows nothing of chunks, judges.  Beyond its first ``WHOLE``
+bytes a stream is cut around the boundaries of the grammar only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, width
+from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, StopReading, width
 from mcconform.phases.base import Plan, plain
 from mcconform.phases.vectors import picked
 
@@ -26,6 +27,9 @@ NEAR = 8
 
 MOST_PIECES = 4096
 """A composition has at most so many pieces."""
+
+LARGE, MOST_LARGE = 65536, 24
+"""Above so many bytes a stream is cut in two in so many places at most: each costs as much as a hundred short ones."""
 
 SIZES = (2, 3, 7)
 """Piece sizes in bytes of the fixed compositions."""
@@ -48,14 +52,14 @@ def groups(plan: Plan) -> Iterator[Group]:
     """The splits of the vectors of the selection that do not fail as they are."""
     rng = plan.random("splits")
     sources = [c for c in picked() if plan.wanted(c) and c.clock == "none" and not c.options]
-    sources = [c for c in sources if c.id not in plan.failed]
+    sources = [c for c in sources if c.id not in plan.failed and not _stops(c)]
     seen: set[tuple[Step, ...]] = set()
     for source in sources:
         joined = join(source)
         if joined.steps not in seen:
             # Vectors that differ only in how they are cut have the same splits.
             seen.add(joined.steps)
-            yield Group(source.id, list(of(joined, rng)))
+            yield Group(source.id, list(of(joined, rng, max(1, plan.max_examples))))
     pool = [c for c in sources if plain(c) and c.size <= 200 and b"quit" not in _text(c)]
     for number in range(plan.max_examples * PIPELINES // 100 if len(pool) > 1 else 0):
         yield Group("", [_pipeline(rng, pool, number)])
@@ -73,13 +77,15 @@ def join(conversation: Conversation) -> Conversation:
     return replace(conversation, steps=tuple(steps))
 
 
-def of(joined: Conversation, rng: random.Random) -> Iterator[Conversation]:
-    """Every split of a joined conversation; the joined one itself comes first."""
+def of(joined: Conversation, rng: random.Random, most: int = WHOLE) -> Iterator[Conversation]:
+    """Every split of a joined conversation, ``most`` two-way ones at most; the joined one itself comes first."""
     yield _cut(joined, "joined", {})
-    for index, step in enumerate(joined.steps):
-        if isinstance(step, Send):
-            for place in places(step):
-                yield _cut(joined, f"split-{index}-{place}", {index: (place,)})
+    found = [(i, place) for i, step in enumerate(joined.steps) if isinstance(step, Send) for place in places(step)]
+    most = min(most, MOST_LARGE) if joined.size > LARGE else most
+    if len(found) > most:
+        found = sorted(rng.sample(found, most))
+    for index, place in found:
+        yield _cut(joined, f"split-{index}-{place}", {index: (place,)})
     lengths = {i: sum(map(width, s.parts)) for i, s in enumerate(joined.steps) if isinstance(s, Send)}
     if sum(lengths.values()) <= MOST_PIECES:
         yield _cut(joined, "bytes", {i: tuple(range(1, n)) for i, n in lengths.items()})
@@ -136,6 +142,10 @@ def _merged(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         else:
             merged.append(part)
     return tuple(merged)
+
+
+def _stops(conversation: Conversation) -> bool:
+    return any(isinstance(step, StopReading) for step in conversation.steps)
 
 
 def _text(conversation: Conversation) -> bytes:
