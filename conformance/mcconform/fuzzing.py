@@ -39,10 +39,10 @@ BUSY = 0.8
 HISTORY = 60
 """Conversations that are run again when the last one alone does not show what was found."""
 
-SHRINK_RUNS = 40
+SHRINK_RUNS = 150
 """Candidates of the shrinker where each may cost a restart of the server."""
 
-SHRINK_SECONDS = 12.0
+SHRINK_SECONDS = 15.0
 """Seconds after which the shrinker is content with what it has."""
 
 OPEN = "text.stream.error-keeps-open"

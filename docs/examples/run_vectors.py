@@ -14,7 +14,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-TIMEOUT = 2.0
+TIMEOUT = 5.0
 
 
 def value_lines(data, seen):

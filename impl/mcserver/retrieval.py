@@ -7,6 +7,7 @@ request.
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from mcserver import replies
 from mcserver.cache import Block, Cache
@@ -18,12 +19,14 @@ Buffer = bytes | bytearray | memoryview
 
 #: tuning: Values above this many bytes are sent from where they lie, smaller ones are cheaper to copy.
 COPY_MAX = 16384
-#: tuning: Lines up to this many bytes are split at once, longer ones key by key as the replies go out.
+#: tuning: Lines up to this many bytes are split at once, longer ones window by window as the replies go out.
 _SPLIT_MAX = 4096
 #: tuning: Looking a key up counts as much as sending this many bytes.
 _KEY_COST = 256
 
 _TOO_LONG_KEY = re.compile(rb"[^ ]{%d}" % (KEY_MAX + 1))
+# Ends at a blank or with the line, so that no key is split: none is as long as a window.
+_WINDOW = re.compile(rb"(?s).{1,8192}(?: |\Z)")
 _TOKEN = re.compile(rb"[^ ]+")
 
 #: Command words: whether a cas unique is sent, whether an exptime comes first.
@@ -102,5 +105,6 @@ def start(cache: Cache, line: bytes) -> Retrieval | bytes:
     if len(line) <= _SPLIT_MAX:
         keys = iter([key for key in line[at:].split(b" ") if key])
     else:
-        keys = map(re.Match.group, _TOKEN.finditer(line, at))
+        windows = map(re.Match.group, _WINDOW.finditer(line, at))
+        keys = filter(None, chain.from_iterable(window.split(b" ") for window in windows))
     return Retrieval(cache, keys, deadline, with_cas=with_cas)

@@ -94,7 +94,10 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
         flags = int(flags_token)
         size = item_size(key, flags, length)
         head = b"VALUE %b %d %d\r\n" % (key, flags, length)
-    if size > cache.item_size_max or (cache.used + cache.reserved + size > cache.limit and not cache.make_room(size)):
+    if size > cache.item_size_max:
+        return 0
+    #: tuning: Where there is room to spare this saves the call that says so.
+    if cache.used + cache.reserved + size > cache.limit and not cache.make_room(size):
         return 0
     deadline = NEVER if exptime_token == b"0" else cache.deadline(int(exptime_token))
     stats.cmd_set += 1

@@ -62,6 +62,20 @@ def test_undecided_must_clauses_are_failures_only_when_strict(mcspec: Command) -
     assert "undecided must-clauses: 1\n  text.conn.too-many" in strict.stdout
 
 
+def test_max_time_ends_a_run_and_says_so(mcspec: Command) -> None:
+    done = mcspec("check", "inproc:", "--max-time", "0", "--seed", "1", "--phases", "vectors")
+    assert done.returncode == 0
+    assert "stopped early: --max-time 0 is over" in done.stdout
+
+
+def test_what_flushes_is_left_alone_without_leave(mcspec: Command, mcserver_process: Any) -> None:
+    arguments = ("check", mcserver_process.target, "text.flush.now", "--phases", "vectors,splits", "--seed", "1")
+    without = mcspec(*arguments)
+    assert "text.flush.now: unsupported: needs --allow-flush" in without.stdout
+    assert without.returncode == 0
+    assert "1 pass" in mcspec(*arguments, "--allow-flush").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

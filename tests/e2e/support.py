@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from mcconform.oracle import Oracle
 from mcconform.targets.tcp import SLACK, TICK
@@ -101,7 +101,7 @@ class _Client:
         self.heard = bytearray()
         self.told = 0
 
-    def __enter__(self) -> _Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

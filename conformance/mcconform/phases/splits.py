@@ -1,9 +1,9 @@
 """Phase ``splits``: the same bytes cut differently.
 
 Every two-way split of every hand-picked vector (of a long one as many as there are examples, chosen by the seed),
-pieces of a few fixed sizes, one byte at a time, random compositions, and pipelines of several vectors in one write.  The
-outcome must not depend on any of it; the oracle, which knows nothing of chunks, judges.  Beyond its first ``WHOLE``
-bytes a stream is cut around the boundaries of the grammar only.
+pieces of a few fixed sizes, one byte at a time, random compositions, and pipelines of several vectors in one write.
+The outcome must not depend on any of it; the oracle, which knows nothing of chunks, judges.  Beyond its first
+``WHOLE`` bytes a stream is cut around the boundaries of the grammar only.
 """
 
 from __future__ import annotations
