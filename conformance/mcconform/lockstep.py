@@ -275,13 +275,19 @@ class _Counted:
 
 
 def run(
-    factory: Factory, rules: Rules, seeds: Iterable[int], scope: Scope | None = None, tally: Tally | None = None
+    factory: Factory,
+    rules: Rules,
+    seeds: Iterable[int],
+    scope: Scope | None = None,
+    tally: Tally | None = None,
+    *,
+    traced: int = TRACED,
 ) -> Difference | None:
     """Judge one generated stream for each seed, each on a new engine; the first difference."""
     for seed in seeds:
         stream = generated(Random(seed), scope, f"seed {seed}")
         engine, its_rules = factory(stream.options), options.apply(rules, stream.options)
-        difference = judge(stream, engine, its_rules, tally, trace=seed % TRACED == 0)
+        difference = judge(stream, engine, its_rules, tally, trace=seed % traced == 0)
         if difference is not None:
             return difference
     return None

@@ -168,14 +168,15 @@ def _touch(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[
 
 
 def _flush(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
-    after = store_rules.flush(cache, request.number, now, rules)
+    caches = store_rules.flush(cache, request.number, now, rules)
     if request.number > 0:
         clauses = (*request.clauses, "text.flush.accepted-delay")
     else:
         clauses = (*request.clauses, "text.flush.negative" if request.number < 0 else "text.flush.now")
     if cache.flush is not None:
         clauses = (*clauses, "text.flush.replaces")
-    return (Done(after, _owed(b"OK\r\n", clauses, quiet=request.quiet)),)
+    clauses = (*clauses, "text.flush.past") if len(caches) > 1 else clauses
+    return tuple(Done(after, _owed(b"OK\r\n", clauses, quiet=request.quiet)) for after in caches)
 
 
 _SIMPLE = {"incr": _arithmetic, "decr": _arithmetic, "delete": _delete, "touch": _touch, "flush_all": _flush}

@@ -21,7 +21,7 @@ from math import inf
 from typing import NamedTuple
 
 from mcspec import arith, scan
-from mcspec.arith import ALIVE, DEAD, NEVER, PAST, RELATIVE, Span
+from mcspec.arith import ALIVE, DEAD, NEVER, PAST, RELATIVE, UNSURE, Span
 from mcspec.frozen import FrozenMap
 from mcspec.rules import Rules
 
@@ -120,12 +120,20 @@ def _life(cache: Cache, item: Item, now: Now) -> tuple[int, tuple[str, ...]]:
         life = arith.reached(now, item.dies)
         if life != ALIVE:
             return life, (item.expiry_clause,)
-    if cache.flush is not None:
-        due = arith.reached(now, cache.flush)
-        if due != ALIVE and item.stored.lo <= cache.flush.hi:
-            sure = due == DEAD and item.stored.hi <= cache.flush.lo
-            return (DEAD if sure else arith.UNSURE), ("text.flush.delayed",)
+    flushed = _flushed(cache, item, now)
+    if flushed != ALIVE:
+        return flushed, ("text.flush.delayed",)
     return ALIVE, (item.expiry_clause,) if item.expiry_clause else ()
+
+
+def _flushed(cache: Cache, item: Item, now: Now) -> int:
+    """Whether a delayed flush has taken an item: DEAD, ALIVE or UNSURE."""
+    if cache.flush is None:
+        return ALIVE
+    due = arith.reached(now, cache.flush)
+    if due == ALIVE or item.stored.lo > cache.flush.hi:
+        return ALIVE
+    return DEAD if due == DEAD and item.stored.hi <= cache.flush.lo else UNSURE
 
 
 def _settle(cache: Cache, key: bytes, item: Item, clauses: tuple[str, ...]) -> tuple[Found, ...]:
@@ -374,22 +382,43 @@ def _counted(cache: Cache, key: bytes, item: Item, number: int, clauses: tuple[s
     return Result(grown, COUNTED, after, number, clauses)
 
 
-def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> Cache:
-    """flush_all: all items go now, or all stored until the second before `delay` is over."""
+def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
+    """flush_all: all items go now, or all stored until the second before `delay` is over.
+
+    A delay that is a unix time gone by means now to a server that ran at that time, and nothing to one that did not.
+    """
+    cache = _outlast(cache, now, rules)
     if delay <= 0:
-        hidden = cache.hidden
-        for key, item in cache.items.items():
-            hidden = hidden.put(key, item._replace(may_vanish=True))
-        return cache._replace(items=FrozenMap(), hidden=hidden, flush=None)
+        return (_flush_now(cache),)
     due, _ = deadline(delay, now, rules)
     assert due is not None  # a positive delay has a deadline
-    after = cache._replace(flush=Span(due.lo - 1, due.hi - 1))
-    if rules.traits.flush_returns == "never":
-        return after
-    items = cache.items
-    for key, item in cache.hidden.items():
-        items = items.put(key, item)
-    return after._replace(items=items, hidden=FrozenMap(), uncovered=cache.clean is not None)
+    later = cache._replace(flush=Span(due.lo - 1, due.hi - 1))
+    if rules.traits.flush_returns == "may":
+        items = later.items
+        for key, item in cache.hidden.items():
+            items = items.put(key, item)
+        later = later._replace(items=items, hidden=FrozenMap(), uncovered=cache.clean is not None)
+    past = arith.expiry_class(delay, rules.limits.relative) == arith.ABSOLUTE and arith.reached(now, due) != ALIVE
+    return (_flush_now(cache), later._replace(flush=None)) if past else (later,)
+
+
+def _flush_now(cache: Cache) -> Cache:
+    hidden = cache.hidden
+    for key, item in cache.items.items():
+        hidden = hidden.put(key, item._replace(may_vanish=True))
+    return cache._replace(items=FrozenMap(), hidden=hidden, flush=None)
+
+
+def _outlast(cache: Cache, now: Now, rules: Rules) -> Cache:
+    """The cache when a new flush replaces an old one: what the old one has taken stays taken, or may be uncovered."""
+    for key, item in cache.items.items():
+        flushed = _flushed(cache, item, now)
+        if flushed == DEAD and rules.traits.flush_returns == "never":
+            hidden = cache.hidden.put(key, item._replace(may_vanish=True))
+            cache = cache._replace(items=cache.items.drop(key), hidden=hidden)
+        elif flushed != ALIVE:
+            cache = cache._replace(items=cache.items.put(key, item._replace(may_vanish=True)))
+    return cache
 
 
 def met(cache: Cache, keys: tuple[bytes, ...]) -> Cache | None:

@@ -21,7 +21,7 @@ PLANTED = ("incr wraps at 2^63", "a delayed flush is a second late", "cas does n
 def test_no_difference_and_nothing_left_out() -> None:
     """The slice holds the streams that the campaign promises, and reaches what the specification has."""
     tally = Tally()
-    difference = lockstep.run(inproc.create, Rules(), range(STREAMS), HELD, tally)
+    difference = lockstep.run(inproc.create, Rules(), range(STREAMS), HELD, tally, traced=1)
     assert difference is None, difference
     assert tally.streams == STREAMS
     assert tally.median(tally.requests) >= 8
