@@ -83,15 +83,18 @@ class Side:
         self.port = _free_port()
         words = [word.replace("{port}", str(self.port)) for word in command]
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self.server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+        # Before the program starts: memcached serves from a thread, which inherits its core and cannot be moved later.
+        server_on, client_on = (None, None) if cores is None else ([str(core)] for core in cores)
+        self.server = subprocess.Popen(
+            _pinned(words, server_on), stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors
+        )
         self._wait()
         self.client = subprocess.Popen(
-            [sys.executable, __file__, "--client", str(self.port)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        if cores is not None:
-            os.sched_setaffinity(self.server.pid, {cores[0]})
-            os.sched_setaffinity(self.client.pid, {cores[1]})
+            _pinned([sys.executable, __file__, "--client", str(self.port)], client_on),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def _wait(self) -> None:
         end = time.monotonic() + 10
@@ -133,6 +136,14 @@ class Side:
         self.server.send_signal(signal.SIGTERM)
         self.server.wait(10)
         self.errors.close()
+
+
+def _pinned(words: list[str], core: list[str] | None) -> list[str]:
+    """The command, run on one core: a Python that moves itself there and becomes the program."""
+    if core is None:
+        return words
+    become = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execvp(sys.argv[2], sys.argv[2:])"
+    return [sys.executable, "-c", become, *core, *words]
 
 
 def _free_port() -> int:
