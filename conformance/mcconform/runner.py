@@ -36,6 +36,7 @@ from mcconform.conversation import (
     StopReading,
     pieces,
     rename,
+    streams,
 )
 from mcconform.observed import Canon, Uniques, shown
 from mcconform.oracle import Oracle, Refusal
@@ -367,6 +368,9 @@ class _Run:
         if self.original.flushes:
             # A delayed flush would hit the conversations that follow: an immediate one replaces it.
             farewell += b"flush_all\r\n"
+        if any(b"verbosity" in stream for stream in streams(self.original).values()):
+            # Nobody wants a log of all requests because his server was judged.
+            farewell = b"verbosity 0 noreply\r\n" + farewell
         if not farewell:
             return
         conn = self.fresh

@@ -33,6 +33,9 @@ _WRITES = re.compile(
     rb"|gats? +[^ \r\n]*((?: +[^ \r\n]+)*)",
 )
 
+_READS = re.compile(rb"(?:^|\n)gets? +([^\r\n]*)")
+"""Lines that read keys: what somebody else stored under one of them would look like a wrong answer."""
+
 _BINARY = 0x80
 
 
@@ -55,6 +58,10 @@ def danger_in(stream: bytes) -> str | None:
     with_word = _COMMANDS_WITH_WORD.search(stream)
     if with_word is not None:
         return f"it writes {with_word.group()[:-1].decode('latin-1').strip()} with an argument"
+    for line in _READS.findall(stream):
+        for key in line.split(b" "):
+            if key and len(key) <= 250 and not key.startswith(PREFIX):
+                return f"it reads a key of somebody else: {key[:60].decode('latin-1')!r}"
     start = 0
     while (found := _WRITES.search(stream, start)) is not None:
         keys = found.group(2).split() if found.group(2) is not None else [found.group(1)]

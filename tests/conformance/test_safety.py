@@ -20,6 +20,7 @@ from mcconform.streams import Scope, conversation
         b"incr n 1\r\n", b"gat 0 other\r\n", b"gats 0 mcspec-a other\r\n", b"touch k 0", b"ms other 5\r\n",
         b"set mcspec-a 0 0 20\r\ndelete other\r\n", b"slabs reassign 1 2\r\n", b"stats reset\r\n", b"lru mode flat",
         b"\x80\x08\x00\x00", b"verbosity 9\r\n", b"delete noreply\r\n", b"set set other",
+        b"get other\r\n", b"version\r\ngets mcspec-a other\r\n",
     ],
 )  # fmt: skip
 def test_danger_is_seen_at_any_offset(stream: bytes) -> None:
@@ -29,7 +30,8 @@ def test_danger_is_seen_at_any_offset(stream: bytes) -> None:
 @pytest.mark.parametrize(
     "stream",
     [
-        b"get other\r\n", b"gets a b c\r\n", b"set mcspec-a 0 0 1\r\nx\r\n", b"delete mcspec-b noreply\r\n",
+        b"get mcspec-x\r\n", b"gets mcspec-a mcspec-b\r\n", b"set mcspec-a 0 0 1\r\nx\r\n",
+        b"delete mcspec-b noreply\r\n",
         b"gat 0 mcspec-a mcspec-b\r\n", b"version\r\n", b"stats\r\n", b"incr\r\n", b"set \r\n", b"nonsense\r\n",
     ],
 )  # fmt: skip

@@ -64,7 +64,13 @@ prefix, whatever the server makes of the bytes. A server that this command start
     "--level", type=click.Choice(LEVELS), default="must", show_default=True, help="Lowest level that can fail."
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of everything generated  [default: random]")
-@click.option("--max-examples", type=click.IntRange(0), default=300, show_default=True, help="Examples per phase; splits per vector.")
+@click.option(
+    "--max-examples",
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    help="Examples per phase; splits per vector.",
+)
 @click.option("--max-time", type=click.FloatRange(0), metavar="S", help="Start nothing new after S seconds.")
 @click.option("--max-failures", type=click.IntRange(0), default=0, metavar="N", help="Stop after N failed clauses.")
 @click.option("--no-shrink", is_flag=True, help="Report failures as they were found.")

@@ -1,6 +1,6 @@
 """Phase ``splits``: the same bytes cut differently.
 
-Every two-way split of every hand-picked vector (of a long one as many as there are examples, chosen by the seed),
+Every two-way split of every hand-picked vector (of a long one no more than there are examples, chosen by the seed),
 pieces of a few fixed sizes, one byte at a time, random compositions, and pipelines of several vectors in one write.
 The outcome must not depend on any of it; the oracle, which knows nothing of chunks, judges.  Beyond its first
 ``WHOLE`` bytes a stream is cut around the boundaries of the grammar only.
@@ -31,7 +31,10 @@ MOST_PIECES = 4096
 LARGE, MOST_LARGE = 65536, 24
 """Above so many bytes a stream is cut in two in so many places at most: each costs as much as a hundred short ones."""
 
-SIZES = (2, 3, 7)
+LINES = 4000
+"""Lines that the two-way splits of one stream may have together: fifty pipelined requests cost as much as fifty."""
+
+SIZES = (2, 7)
 """Piece sizes in bytes of the fixed compositions."""
 
 COMPOSITIONS = 2
@@ -81,7 +84,7 @@ def of(joined: Conversation, rng: random.Random, most: int = WHOLE) -> Iterator[
     """Every split of a joined conversation, ``most`` two-way ones at most; the joined one itself comes first."""
     yield _cut(joined, "joined", {})
     found = [(i, place) for i, step in enumerate(joined.steps) if isinstance(step, Send) for place in places(step)]
-    most = min(most, MOST_LARGE) if joined.size > LARGE else most
+    most = min(most, MOST_LARGE if joined.size > LARGE else max(MOST_LARGE, LINES // _lines(joined)))
     if len(found) > most:
         found = sorted(rng.sample(found, most))
     for index, place in found:
@@ -142,6 +145,18 @@ def _merged(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         else:
             merged.append(part)
     return tuple(merged)
+
+
+def _lines(conversation: Conversation) -> int:
+    """Line feeds that it writes, at least 1."""
+    count = 0
+    for step in conversation.steps:
+        for part in step.parts if isinstance(step, Send) else ():
+            if isinstance(part, Repeat):
+                count += part.unit.count(b"\n") * part.times
+            elif isinstance(part, bytes):
+                count += part.count(b"\n")
+    return max(1, count)
 
 
 def _stops(conversation: Conversation) -> bool:
