@@ -89,6 +89,7 @@ class _Live:
                 break
             found = match(self.world.cache, owed.pieces, data)
             if found.fit is Fit.NOT:
+                self.unread[conn] = data
                 return "wrong reply"
             if found.fit is Fit.PART:
                 break

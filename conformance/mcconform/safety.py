@@ -81,12 +81,14 @@ def keys(conversation: Conversation) -> list[bytes]:
     seen: dict[bytes, None] = {}
     for stream in _samples(conversation).values():
         for word in _KEY.findall(stream):
-            if len(word) <= 250:
-                seen.setdefault(word)
+            # For some servers a NUL ends the key, for others it is a byte of it.
+            for key in (word, word.split(b"\0")[0]):
+                if len(key) <= 250:
+                    seen.setdefault(key)
     return list(seen)
 
 
-_KEY = re.compile(re.escape(PREFIX) + rb"[^ \r\n\0]*")
+_KEY = re.compile(re.escape(PREFIX) + rb"[^ \r\n]*")
 
 
 def _samples(conversation: Conversation) -> dict[int, bytes]:

@@ -64,7 +64,7 @@ def step(world: World, happening: Happening, now: Now, rules: Rules, *, trace: b
     for turn in turns:
         owed = turn.owed
         if busy and owed:
-            owed = tuple(one._replace(clauses=(*one.clauses, "text.stream.independent")) for one in owed)
+            owed = tuple(one._replace(clauses=("text.stream.independent", *one.clauses)) for one in owed)
         after = World(turn.cache, world.conns.put(number, turn.conn))
         outcomes.append(Outcome(after, number, owed, turn.rows, turn.unspecified))
     return tuple(outcomes)

@@ -106,5 +106,11 @@ def test_strict_exits_1_on_what_an_address_cannot_decide_and_0_without_it(
 def test_strict_holds_where_the_tool_may_choose_the_options(memcached_program: str, tmp_path: Path) -> None:
     user = "-u root" if os.geteuid() == 0 else ""
     command = f"{memcached_program} {user} -l 127.0.0.1 -p {{port}} -U 0 -t 1 {{options}}"
-    done = mcspec("check", "--spawn", command, *WITH_OPTIONS, "--strict", "--phases", "vectors", cwd=tmp_path)
+    # Its connection limit counts open files, and it does not start with a limit as low as the vector's.
+    done = mcspec("check", "--spawn", command, WITH_OPTIONS[0], "--strict", "--phases", "vectors", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_strict_holds_for_the_bundled_server(tmp_path: Path) -> None:
+    done = mcspec("check", *WITH_OPTIONS, "--strict", "--phases", "vectors", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
