@@ -47,7 +47,7 @@ def replay(
     with target(where, spawn) as made:
         server = version(made)
         made.gap = CAREFUL
-        name = profile or ("auto" if where is not None else str(saved.get("profile") or "auto"))
+        name = profile or str(saved.get("profile") or "auto")
         _, judged = judge(name, server)
         setting = runner.Setting(judged, flags["allow_flush"] or ours(made))
         result = runner.run(conversation, made, setting, Prefixes(0).take())
