@@ -177,7 +177,7 @@ def _unknown(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
         late = first not in (b"g", b"s", b"a", b"c", b"i", b"d", b"t") and not (first == b"m" and len(words[0]) == 2)
         if (traits.http == "late-branch" and late) or (traits.http == "unknown-word" and len(words) > 1):
             return Hang((*clauses, "text.line.http"))
-    if words and words[0].lower() in GRAMMAR:
+    if words and words[0] not in GRAMMAR and words[0].lower() in GRAMMAR:
         clauses = (*clauses, "text.line.case")
     quiet = traits.noreply_unknown == "silent" and words[-1:] == (b"noreply",)
     # What makes the line odd (a leading space, upper case) is the more specific clause, and stands last.
