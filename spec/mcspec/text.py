@@ -368,7 +368,10 @@ def _length_clause(word: bytes) -> str:
 # ------------------------------------------------------------------------------------------------ one-line commands
 
 
-def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
+def _key_and_number(
+    words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
+) -> tuple[bool, tuple[str, ...]] | Answer:
+    """What incr, decr and touch check before they look at their number: noreply and the clauses, or the refusal."""
     if len(words) < 3:
         return _missing(clauses, rules)
     if _surplus(words, 4, rules):
@@ -377,6 +380,14 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     quiet, clauses = _noreply(words, clauses, rules)
     if len(words[1]) > rules.limits.key:
         return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
+    return quiet, clauses
+
+
+def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
+    begun = _key_and_number(words, clauses, rules)
+    if isinstance(begun, Answer):
+        return begun
+    quiet, clauses = begun
     delta = _counter(words[2], rules)
     if delta is None:
         clause = "text.number.delta-range" if words[2].isdigit() else "text.number.delta-strict"
@@ -410,14 +421,10 @@ def _delete(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) ->
 
 
 def _touch(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
-    if len(words) < 3:
-        return _missing(clauses, rules)
-    if _surplus(words, 4, rules):
-        return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
-    clauses = _extra(clauses, words, 4)
-    quiet, clauses = _noreply(words, clauses, rules)
-    if len(words[1]) > rules.limits.key:
-        return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.key.too-long"))
+    begun = _key_and_number(words, clauses, rules)
+    if isinstance(begun, Answer):
+        return begun
+    quiet, clauses = begun
     exptime = _signed(words[2], rules)
     if exptime is None:
         refused = (*clauses, *_quiet_error(quiet=quiet), "text.touch.bad-exptime", "text.number.exptime-strict")
