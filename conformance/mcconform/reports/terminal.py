@@ -69,7 +69,8 @@ class TerminalReport:
             self._bar.stop()
 
     def _start(self, event: Mapping[str, Any]) -> None:
-        self._out.print(f"target   {self._target or 'the bundled server'} ({event['transport']}, clock: {event['clock']}), {event['server']}")
+        name = self._target or "the bundled server"
+        self._out.print(f"target   {name} ({event['transport']}, clock: {event['clock']}), {event['server']}")
         self._out.print(f"profile  {event['profile']}, {event['clauses']} clauses selected, seed {event['seed']}")
         if self._bar is not None:
             self._task = self._bar.add_task("", total=None, done="")
