@@ -100,8 +100,10 @@ def main() -> int:
             if sys.stderr.isatty() or number % 100 == 0:
                 print(f"{tally.streams} streams, {found} differences", file=sys.stderr, flush=True)
     seconds = time.monotonic() - began
-    print(tally)
-    if not options.target:
+    if options.target:
+        print(f"{tally.streams} streams, {len(tally.clauses)} clauses, {tally.unspecified} ended unspecified")
+    else:
+        print(tally)
         print("rows not reached:", ", ".join(sorted(set(NAMES.values()) - set(tally.rows))) or "none")
     print("clauses not reached:", ", ".join(sorted(set(clauses.load()) - tally.clauses)) or "none")
     print(f"{found} differences, {seconds:.0f} s, {tally.streams / seconds:.0f} streams/s")
