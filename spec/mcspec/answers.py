@@ -86,7 +86,7 @@ def _look(
     for result in store_rules.get(cache, key, now, rules):
         if result.item is None:
             miss = "text.get.miss" if request.exptime is None else "text.gat.miss"
-            looks.append((result, (), (*result.clauses, miss)))
+            looks.append((result, (), (miss, *result.clauses)))
             continue
         with_unique = request.word in ("gets", "gats")
         lasting = result.item.dies is None and now.lo > result.item.stored.hi

@@ -90,7 +90,7 @@ def test_fifty_rounds_cost_neither_memory_nor_files(start_mcserver: Callable[...
     grown = resident(pid) - before
     print(f"resident memory {before} KiB, {grown:+d} KiB after {ROUNDS - WARM} rounds; {files} files")
     assert version(server).startswith(b"VERSION ")
-    assert until(files, pid) == files
+    assert until(files, pid) <= files
     assert grown < GROWTH
 
 
@@ -114,5 +114,5 @@ def test_garbage_on_many_connections_at_once(start_mcserver: Callable[..., conft
                         client.recv(1 << 20)
             assert version(server).startswith(b"VERSION ")
         assert open_files(pid) > files
-    assert until(files, pid) == files
+    assert until(files, pid) <= files
     assert version(server).startswith(b"VERSION ")
