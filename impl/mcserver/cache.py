@@ -17,7 +17,7 @@ from mcserver.stats import Stats
 #: An item's bytes as sent: never written to once the item is stored, so replies may refer to them.
 Block = bytes | bytearray
 
-# memcached's clock starts this many seconds before the process does; Unix times up to there lie in the past for good.
+#: tuning: how many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
 _CLOCK_LEAD = 2
 _LINE_END = 2
 
@@ -108,9 +108,9 @@ class Cache:
     # -- time ---------------------------------------------------------------------------------------------------
 
     def deadline(self, exptime: int) -> int:
-        """The second at which an item given `exptime` now is dead: `NEVER`, or one before the server was there."""
+        """The second at which an item given `exptime` now is dead: `NEVER`, or one gone by for what is dead at once."""
         if exptime > RELATIVE_MAX:
-            return exptime if exptime > self._started else 0
+            return exptime
         if exptime > 0:
             return self.now + exptime
         return self._started if exptime else NEVER
@@ -136,7 +136,7 @@ class Cache:
         due = self.deadline(delay) if delay > 0 else self.now
         if due > self.now:
             self.flush_at = due - 1
-        elif due:
+        elif due > self._started:
             self.items.clear()
             self.used = 0
 
