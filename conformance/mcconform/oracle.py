@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcspec import Cache, Event, Fit, Happening, Now, Outcome, Owed, Rules, State, World, describe, idle, match, step
+from mcspec.cache import GONE
 from mcspec.pattern import STATISTICS
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _BATCH = 20
 """Requests of one read after which a server may write what it has, in the middle of the read."""
 
 PROMPT = "text.stream.prompt"
+_TIMED = ("text.exptime.relative", "text.exptime.absolute", "text.flush.delayed")
 _MID_REQUEST = (State.NREAD, State.SWALLOW)
 
 
@@ -144,6 +146,11 @@ class Oracle:
     def passed(self) -> set[str]:
         """The clauses that observed outcomes went through in every live world."""
         return set.intersection(*(live.passed for live in self._lives)) if self._lives else set()
+
+    @property
+    def timed(self) -> bool:
+        """Whether a moment may have decided what was allowed: an item had a deadline, or a flush was due."""
+        return any(_deadlines(live) for live in self._lives)
 
     @property
     def worlds(self) -> list[World]:
@@ -290,6 +297,14 @@ class Oracle:
             self.refusal = _refusal(conn, refused)
         else:
             self._lives = survivors
+
+
+def _deadlines(live: _Live) -> bool:
+    """Whether this world has seen the clock matter."""
+    cache = live.world.cache
+    if cache.flush is not None or any(item.dies not in (None, GONE) for item in cache.items.values()):
+        return True
+    return any(clause in live.passed for clause in _TIMED)
 
 
 def _heard(queue: list[Owed]) -> tuple[object, ...]:

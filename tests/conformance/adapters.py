@@ -80,3 +80,13 @@ def cut(options: Sequence[str] = ()) -> Server:
 def honest(options: Sequence[str] = ()) -> Server:
     """The bundled engine as it is."""
     return Server(options, lambda _, out: out)
+
+
+STALLED: list[int] = []
+"""How many of the next servers lose an item before its time, as one does on a machine that stood still."""
+
+
+def stalling(options: Sequence[str] = ()) -> Server:
+    """Finds nothing while `STALLED` has an entry, one for each server."""
+    stalled = bool(STALLED) and STALLED.pop() > 0
+    return Server(options, lambda chunk, out: b"END\r\n" if stalled and chunk.startswith(b"get ") else out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,17 @@ def test_what_is_unspecified_is_not_judged(setting: runner.Setting) -> None:
     result = run("honest", setting, f"set {A} 0 0 1\r\n \r\n", f"incr {A} 1\r\n")
     assert result.verdict is Verdict.UNSPECIFIED
     assert "text.set.stored" in result.passed
+
+
+@pytest.mark.parametrize(("exptime", "stalls", "verdict"), [(2, 1, "inconclusive"), (2, 9, "fail"), (0, 1, "fail")])
+def test_a_stall_is_no_failure_where_an_item_had_a_deadline(
+    setting: runner.Setting, exptime: int, stalls: int, verdict: str
+) -> None:
+    target = targets.make("inproc:adapters:stalling")
+    target.clock = "sleep"
+    sys.modules["adapters"].STALLED[:] = [1] * stalls
+    steps = tuple(say(0, line) for line in (f"set {A} 0 {exptime} 1\r\nx\r\n", f"get {A}\r\n"))
+    assert runner.run(Conversation("test", steps), target, setting, b"prefix").verdict == verdict
 
 
 def test_flushing_needs_leave(setting: runner.Setting) -> None:
