@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import cache as store_rules
 from mcspec import text
 from mcspec.cache import Cache, Entry, Item, Now, Result
 from mcspec.pattern import STATISTICS, VERSION, Owed, Piece, Unique
-from mcspec.rules import Rules
+
+if TYPE_CHECKING:
+    from mcspec.rules import Rules
 
 
 class Done(NamedTuple):
@@ -45,7 +47,9 @@ def _touched(request: text.Answer, cache: Cache, now: Now, rules: Rules) -> tupl
     caches: tuple[Cache, ...] = (cache,)
     for key in request.touches:
         caches = tuple(
-            result.cache for before in caches for result in store_rules.touch(before, key, request.exptime, now, rules)
+            result.cache
+            for before in caches
+            for result in rules.functions.touch(before, key, request.exptime, now, rules)
         )
     return caches
 
@@ -83,7 +87,7 @@ def _look(
     request: text.Retrieve, key: bytes, cache: Cache, now: Now, rules: Rules
 ) -> list[tuple[Result, tuple[Piece, ...], tuple[str, ...]]]:
     looks: list[tuple[Result, tuple[Piece, ...], tuple[str, ...]]] = []
-    for result in store_rules.get(cache, key, now, rules):
+    for result in rules.functions.get(cache, key, now, rules):
         if result.item is None:
             miss = "text.get.miss" if request.exptime is None else "text.gat.miss"
             looks.append((result, (), (miss, *result.clauses)))
@@ -103,7 +107,7 @@ def _look(
         reasons = (*reasons, "text.gat.negative" if request.exptime < 0 else "text.gat.touches")
         looks += [
             (touched, shown, reasons)
-            for touched in store_rules.touch(result.cache, key, request.exptime, now, rules)
+            for touched in rules.functions.touch(result.cache, key, request.exptime, now, rules)
             if touched.item is not None
         ]
     return looks
@@ -136,7 +140,7 @@ def _value_clauses(key: bytes, item: Item) -> tuple[str, ...]:
 def _arithmetic(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     done = []
     up = request.word == "incr"
-    for result in store_rules.count(cache, request.key, request.number, now, rules, up=up):
+    for result in rules.functions.count(cache, request.key, request.number, now, rules, up=up):
         clauses = request.clauses + result.clauses
         if result.status == store_rules.UNSPECIFIED:
             done.append(Done(cache, Owed((), clauses), "arithmetic on a value of blanks only reads beyond the value"))
@@ -152,13 +156,13 @@ def _arithmetic(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> t
 def _delete(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     return tuple(
         Done(r.cache, _owed(r.status.encode() + b"\r\n", request.clauses + r.clauses, quiet=request.quiet))
-        for r in store_rules.delete(cache, request.key, now, rules)
+        for r in rules.functions.delete(cache, request.key, now, rules)
     )
 
 
 def _touch(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     done = []
-    for result in store_rules.touch(cache, request.key, request.number, now, rules):
+    for result in rules.functions.touch(cache, request.key, request.number, now, rules):
         found = result.item is not None
         clauses = (*request.clauses, *result.clauses, "text.touch.touched" if found else "text.touch.missing")
         done.append(
@@ -168,7 +172,7 @@ def _touch(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[
 
 
 def _flush(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
-    caches = store_rules.flush(cache, request.number, now, rules)
+    caches = rules.functions.flush(cache, request.number, now, rules)
     if request.number > 0:
         clauses = (*request.clauses, "text.flush.accepted-delay")
     else:
@@ -196,7 +200,7 @@ def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now,
     cache = known
     entry = Entry(request.mode, request.key, request.flags, request.exptime, value, since, request.unique)
     done = []
-    for result in store_rules.store(cache, entry, now, rules):
+    for result in rules.functions.store(cache, entry, now, rules):
         clauses = (*request.clauses, "text.store.block", *result.clauses)
         if result.item is not None and result.status == store_rules.STORED and _largest(request, value, rules):
             clauses = (*clauses, "text.store.largest")
@@ -207,8 +211,7 @@ def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now,
 
 
 def _largest(request: text.Store, value: bytes, rules: Rules) -> bool:
-    fits = store_rules.fits
-    return not fits(request.key, request.flags, len(value) + 1, rules)
+    return not rules.functions.fits(request.key, request.flags, len(value) + 1, rules)
 
 
 def bad_chunk(request: text.Store) -> Owed:

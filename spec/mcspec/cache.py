@@ -18,12 +18,14 @@ An item is looked at through `find` only, so that expiry, flush and eviction are
 from __future__ import annotations
 
 from math import inf
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, scan
 from mcspec.arith import ALIVE, DEAD, NEVER, PAST, RELATIVE, UNSURE, Span
 from mcspec.frozen import FrozenMap
-from mcspec.rules import Rules
+
+if TYPE_CHECKING:
+    from mcspec.rules import Rules
 
 Now = Span
 """The moment of an event, in seconds of the server's clock: exact when lo == hi."""
@@ -97,7 +99,7 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
         clause = "text.flush.now" if cache.flush is None else "text.flush.gone-for-good"
         return (Found(cache._replace(hidden=cache.hidden.drop(key)), None, (clause,)),)
     gone = Found(cache._replace(items=cache.items.drop(key)), None, ())
-    life, clauses = _life(cache, item, now)
+    life, clauses = _life(cache, item, now, rules)
     if life == DEAD:
         return (gone._replace(clauses=clauses),)
     if item.may_vanish:
@@ -115,22 +117,22 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
     return found
 
 
-def _life(cache: Cache, item: Item, now: Now) -> tuple[int, tuple[str, ...]]:
+def _life(cache: Cache, item: Item, now: Now, rules: Rules) -> tuple[int, tuple[str, ...]]:
     if item.dies is not None:
-        life = arith.reached(now, item.dies)
+        life = rules.functions.reached(now, item.dies)
         if life != ALIVE:
             return life, (item.expiry_clause,)
-    flushed = _flushed(cache, item, now)
-    if flushed != ALIVE:
-        return flushed, ("text.flush.delayed",)
+    taken = rules.functions.flushed(cache, item, now, rules)
+    if taken != ALIVE:
+        return taken, ("text.flush.delayed",)
     return ALIVE, (item.expiry_clause,) if item.expiry_clause else ()
 
 
-def _flushed(cache: Cache, item: Item, now: Now) -> int:
+def flushed(cache: Cache, item: Item, now: Now, rules: Rules) -> int:
     """Whether a delayed flush has taken an item: DEAD, ALIVE or UNSURE."""
     if cache.flush is None:
         return ALIVE
-    due = arith.reached(now, cache.flush)
+    due = rules.functions.reached(now, cache.flush)
     if due == ALIVE or item.stored.lo > cache.flush.hi:
         return ALIVE
     return DEAD if due == DEAD and item.stored.hi <= cache.flush.lo else UNSURE
@@ -172,12 +174,12 @@ def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
     return cache._replace(known=cache.known.put(symbol, number))
 
 
-def _compare(cache: Cache, item: Item, number: int) -> tuple[tuple[bool, Cache], ...]:
+def compare(cache: Cache, item: Item, number: int, rules: Rules) -> tuple[tuple[bool, Cache], ...]:
     """Whether the item's cas unique is `number`: one answer if it is known, both if it is not."""
     known = cache.known.find(item.cas)
     if known is not None:
         return ((known == number, cache),)
-    bound = bind(cache, item.cas, number)
+    bound = rules.functions.bind(cache, item.cas, number)
     if bound is None:
         return ((False, cache),)
     return (True, bound), (False, cache._replace(apart=cache.apart | {(item.cas, number)}))
@@ -188,7 +190,7 @@ def _compare(cache: Cache, item: Item, number: int) -> tuple[tuple[bool, Cache],
 
 def deadline(exptime: int, now: Now, rules: Rules) -> tuple[Span | None, str]:
     """When an item with this exptime (signed 32 bits) is dead, and the clause that says so."""
-    kind = arith.expiry_class(exptime, rules.limits.relative)
+    kind = rules.functions.expiry_class(exptime, rules.limits.relative)
     if kind == NEVER:
         return None, "text.exptime.zero"
     if kind == PAST:
@@ -246,7 +248,7 @@ _REFUSED_MISS = {
 def store(cache: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     """set, add, replace, append, prepend and cas, once their whole value has arrived and was well formed."""
     results: list[Result] = []
-    for found in find(cache, entry.key, now, rules):
+    for found in rules.functions.find(cache, entry.key, now, rules):
         ends = _store(found, entry, now, rules)
         results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
     return tuple(results)
@@ -258,19 +260,19 @@ def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, 
         if mode in _REFUSED_MISS:
             status, clause = _REFUSED_MISS[mode]
             return (Result(cache, status, None, 0, (clause,)),)
-        return _write(cache, entry, None, _ON_MISS[mode], now, rules)
+        return rules.functions.link(cache, entry, None, _ON_MISS[mode], now, rules)
     if mode == "add":
         return (Result(cache, NOT_STORED, old, 0, ("text.add.exists",)),)
     if mode in _ON_HIT:
-        return _write(cache, entry, None, _ON_HIT[mode], now, rules)
+        return rules.functions.link(cache, entry, None, _ON_HIT[mode], now, rules)
     if mode in ("append", "prepend"):
         return _join(cache, old, entry, now, rules)
     if not entry.unique:
         return (Result(cache, EXISTS, old, 0, ("text.cas.zero",)),)
     results: list[Result] = []
-    for same, after in _compare(cache, old, entry.unique):
+    for same, after in rules.functions.compare(cache, old, entry.unique, rules):
         if same:
-            results += _write(after, entry, None, "text.cas.stored", now, rules)
+            results += rules.functions.link(after, entry, None, "text.cas.stored", now, rules)
         else:
             results.append(Result(after, EXISTS, old, 0, ("text.cas.exists",)))
     return tuple(results)
@@ -278,23 +280,25 @@ def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, 
 
 def _join(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     value = old.value + entry.value if entry.mode == "append" else entry.value + old.value
-    if not fits(entry.key, old.flags, len(value), rules):
+    if not rules.functions.fits(entry.key, old.flags, len(value), rules):
         return (Result(cache, NOT_STORED, old, 0, (f"text.{entry.mode}.too-large",)),)
     joined = entry._replace(value=value)
-    results = _write(cache, joined, old, f"text.{entry.mode}.joined", now, rules)
+    results = rules.functions.link(cache, joined, old, f"text.{entry.mode}.joined", now, rules)
     return tuple(r._replace(clauses=(*r.clauses, f"text.{entry.mode}.keeps")) for r in results)
 
 
-def _write(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules) -> tuple[Result, ...]:
+def link(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Link a new item; `keep` lends its flags and deadline."""
-    dies, expiry = deadline(entry.exptime, entry.since, rules) if keep is None else (keep.dies, keep.expiry_clause)
+    dies, expiry = (
+        rules.functions.deadline(entry.exptime, entry.since, rules) if keep is None else (keep.dies, keep.expiry_clause)
+    )
     flags = entry.flags if keep is None else keep.flags
     size = _size(entry.key, flags, len(entry.value), rules)
     item = Item(entry.value, flags, dies, cache.next_cas, now, expiry if expiry != "text.exptime.zero" else "")
     after = put(cache, entry.key, item)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + size)
     stored = Result(after, STORED, item, 0, (clause,))
     if not rules.evictions and after.allocated > rules.limits.memory // 4:
-        lost = oversize(cache, entry.mode, entry.key)
+        lost = rules.functions.oversize(cache, entry.mode, entry.key)
         return stored, Result(lost, NO_MEMORY, None, 0, ("text.memory.full",))
     return (stored,)
 
@@ -305,18 +309,19 @@ def _write(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now,
 def get(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Look a key up for a reply."""
     return tuple(
-        Result(f.cache, FOUND if f.item else NOT_FOUND, f.item, 0, f.clauses) for f in find(cache, key, now, rules)
+        Result(f.cache, FOUND if f.item else NOT_FOUND, f.item, 0, f.clauses)
+        for f in rules.functions.find(cache, key, now, rules)
     )
 
 
 def touch(cache: Cache, key: bytes, exptime: int, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Give a live item a new deadline; cas unique, flags and value stay."""
     results = []
-    for found in find(cache, key, now, rules):
+    for found in rules.functions.find(cache, key, now, rules):
         if found.item is None:
             results.append(Result(found.cache, NOT_FOUND, None, 0, found.clauses))
             continue
-        dies, expiry = deadline(exptime, now, rules)
+        dies, expiry = rules.functions.deadline(exptime, now, rules)
         item = found.item._replace(dies=dies, expiry_clause=expiry if expiry != "text.exptime.zero" else "")
         results.append(Result(put(found.cache, key, item), FOUND, item, 0, (*found.clauses, "text.touch.extends")))
     return tuple(results)
@@ -325,7 +330,7 @@ def touch(cache: Cache, key: bytes, exptime: int, now: Now, rules: Rules) -> tup
 def delete(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Take an item out."""
     results = []
-    for found in find(cache, key, now, rules):
+    for found in rules.functions.find(cache, key, now, rules):
         if found.item is None:
             results.append(Result(found.cache, NOT_FOUND, None, 0, (*found.clauses, "text.delete.missing")))
         else:
@@ -337,7 +342,7 @@ def delete(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ..
 def count(cache: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
     """incr (up) and decr on the decimal number that an item holds."""
     results: list[Result] = []
-    for found in find(cache, key, now, rules):
+    for found in rules.functions.find(cache, key, now, rules):
         ends = _count(found, key, delta, rules, up=up)
         results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
     return tuple(results)
@@ -355,10 +360,10 @@ def _count(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> t
     if held is None:
         return (refused,)
     if up:
-        number = arith.incremented(held, delta, rules.limits.counter)
+        number = rules.functions.incremented(held, delta, rules.limits.counter)
         clause = "text.incr.wraps" if number < held else "text.incr.adds"
     else:
-        number = arith.decremented(held, delta)
+        number = rules.functions.decremented(held, delta)
         clause = "text.decr.floor" if delta > held else "text.decr.subtracts"
     clauses: tuple[str, ...] = (clause, "text.delta.keeps")
     if item.value != b"%d" % held:
@@ -390,7 +395,7 @@ def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]
     cache = _outlast(cache, now, rules)
     if delay <= 0:
         return (_flush_now(cache),)
-    due, _ = deadline(delay, now, rules)
+    due, _ = rules.functions.deadline(delay, now, rules)
     assert due is not None  # a positive delay has a deadline
     later = cache._replace(flush=Span(due.lo - 1, due.hi - 1))
     if rules.traits.flush_returns == "may":
@@ -398,7 +403,8 @@ def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]
         for key, item in cache.hidden.items():
             items = items.put(key, item)
         later = later._replace(items=items, hidden=FrozenMap(), uncovered=cache.clean is not None)
-    past = arith.expiry_class(delay, rules.limits.relative) == arith.ABSOLUTE and arith.reached(now, due) != ALIVE
+    absolute = rules.functions.expiry_class(delay, rules.limits.relative) == arith.ABSOLUTE
+    past = absolute and rules.functions.reached(now, due) != ALIVE
     return (_flush_now(cache), later._replace(flush=None)) if past else (later,)
 
 
@@ -412,11 +418,11 @@ def _flush_now(cache: Cache) -> Cache:
 def _outlast(cache: Cache, now: Now, rules: Rules) -> Cache:
     """The cache when a new flush replaces an old one: what the old one has taken stays taken, or may be uncovered."""
     for key, item in cache.items.items():
-        flushed = _flushed(cache, item, now)
-        if flushed == DEAD and rules.traits.flush_returns == "never":
+        gone = rules.functions.flushed(cache, item, now, rules)
+        if gone == DEAD and rules.traits.flush_returns == "never":
             hidden = cache.hidden.put(key, item._replace(may_vanish=True))
             cache = cache._replace(items=cache.items.drop(key), hidden=hidden)
-        elif flushed != ALIVE:
+        elif gone != ALIVE:
             cache = cache._replace(items=cache.items.put(key, item._replace(may_vanish=True)))
     return cache
 

@@ -19,15 +19,16 @@ the rest of a block to be dropped, CLOSED for ever. LISTENING stands for the soc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import answers, text
-from mcspec import cache as store_rules
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
-from mcspec.rules import Rules
+
+if TYPE_CHECKING:
+    from mcspec.rules import Rules
 
 BINARY = 0x80
 """The first byte of a connection that speaks the binary protocol, of another chapter."""
@@ -185,7 +186,7 @@ def too_large(conn: Conn, context: Context) -> bool:
 
 
 def _fits(request: text.Store, rules: Rules) -> bool:
-    return store_rules.fits(request.key, request.flags, request.length, rules)
+    return rules.functions.fits(request.key, request.flags, request.length, rules)
 
 
 def refused_with_block(conn: Conn, _context: Context) -> bool:
@@ -246,7 +247,7 @@ def cut_line(turn: Turn, context: Context) -> tuple[Turn, ...]:
     buffer = turn.conn.buffer
     end = buffer.index(b"\n") + 1
     line = buffer[:end]
-    request = text.parse(line, context.rules)
+    request = context.rules.functions.parse(line, context.rules)
     return (turn._replace(conn=turn.conn._replace(buffer=buffer[end:], request=request, line=line)),)
 
 
@@ -279,11 +280,11 @@ def expect_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=turn.conn._replace(need=turn.conn.request.length + 2, since=context.now)),)
 
 
-def refuse_large(turn: Turn, _context: Context) -> tuple[Turn, ...]:
+def refuse_large(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Refuse a value that cannot fit: set loses the old item now; the answer comes after the block."""
     request = turn.conn.request
     assert isinstance(request, text.Store)  # guarded by too_large
-    cache = store_rules.oversize(turn.cache, request.mode, request.key)
+    cache = context.rules.functions.oversize(turn.cache, request.mode, request.key)
     answer = answers.too_large(request)
     return (turn._replace(cache=cache, conn=turn.conn._replace(request=answer, need=answer.swallow)),)
 
@@ -387,7 +388,9 @@ def _finish(turn: Turn, done: tuple[answers.Done, ...], *, leaving: bool = False
 
 _S, _E = State, Event
 
-TABLE: dict[tuple[State, Event], tuple[Row, ...]] = {
+Table = Mapping[tuple[State, Event], tuple[Row, ...]]
+
+TABLE: Table = {
     (_S.LISTENING, _E.CONNECT): (
         Row(room, nothing, _S.NEW_CMD),
         Row(always, refuse, _S.MWRITE, ("text.conn.too-many",)),
@@ -452,7 +455,8 @@ NAMES: dict[int, str] = {id(row): name(s, e, row) for (s, e), rows in TABLE.item
 
 def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context) -> tuple[Turn, ...]:
     """Let `event` happen to a connection and run it to quiescence: every allowed world."""
-    rows = TABLE.get((conn.state, event))
+    table = context.rules.table
+    rows = table.get((conn.state, event))
     if rows is None:
         return (Turn(conn, cache, (), ()),)
     if chunk and conn.state is not State.CLOSED:
@@ -464,7 +468,7 @@ def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context)
     while todo:
         turn = todo.pop()
         if turn.unspecified is None:
-            rows = TABLE.get((turn.conn.state, Event.TURN))
+            rows = table.get((turn.conn.state, Event.TURN))
             moved = _take(turn, rows, context) if rows else []
             if moved:
                 todo += moved
@@ -481,7 +485,7 @@ def _take(turn: Turn, rows: tuple[Row, ...], context: Context) -> list[Turn]:
         if holds is False:
             continue
         if context.trace:
-            turn = turn._replace(rows=(*turn.rows, NAMES[id(row)]))
+            turn = turn._replace(rows=(*turn.rows, NAMES.get(id(row), row.action.__name__)))
         for after in row.action(turn, context):
             conn = after.conn
             if conn.state is not row.to:

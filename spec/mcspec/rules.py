@@ -1,13 +1,18 @@
-"""The Rules record: limits, traits and options that `step` reads.
+"""The Rules record: limits, traits and options that `step` reads, and the functions and rows that decide.
 
-A profile is a valuation of the traits; a mutant is a Rules with one field (or one function of a module, see the
-tests) replaced. There is no other switch in the specification.
+A profile is a valuation of the traits; a planted bug is a Rules with one limit, one function or one row of the table
+replaced (`planted`). There is no other switch in the specification.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from mcspec import arith, cache, connection, text
+from mcspec.arith import Span
+from mcspec.cache import Cache, Entry, Found, Item, Now, Result
+from mcspec.connection import Event, Row, State, Table
 from mcspec.limits import Limits
 
 
@@ -87,6 +92,30 @@ class Traits(NamedTuple):
     """text.line.unknown: `bget` is `unknown`, or an `alias` of get (up to 1.6.39)."""
 
 
+class Functions(NamedTuple):
+    """The functions that decide. The specification calls them here, so that a planted bug can stand in for one."""
+
+    incremented: Callable[[int, int, int], int] = arith.incremented
+    decremented: Callable[[int, int], int] = arith.decremented
+    expiry_class: Callable[[int, int], int] = arith.expiry_class
+    reached: Callable[[Span, Span], int] = arith.reached
+    flushed: Callable[[Cache, Item, Now, Rules], int] = cache.flushed
+    deadline: Callable[[int, Now, Rules], tuple[Span | None, str]] = cache.deadline
+    fits: Callable[[bytes, int, int, Rules], bool] = cache.fits
+    bind: Callable[[Cache, int, int], Cache | None] = cache.bind
+    compare: Callable[[Cache, Item, int, Rules], tuple[tuple[bool, Cache], ...]] = cache.compare
+    find: Callable[[Cache, bytes, Now, Rules], tuple[Found, ...]] = cache.find
+    link: Callable[[Cache, Entry, Item | None, str, Now, Rules], tuple[Result, ...]] = cache.link
+    oversize: Callable[[Cache, str, bytes], Cache] = cache.oversize
+    get: Callable[[Cache, bytes, Now, Rules], tuple[Result, ...]] = cache.get
+    store: Callable[[Cache, Entry, Now, Rules], tuple[Result, ...]] = cache.store
+    touch: Callable[[Cache, bytes, int, Now, Rules], tuple[Result, ...]] = cache.touch
+    delete: Callable[[Cache, bytes, Now, Rules], tuple[Result, ...]] = cache.delete
+    count: Callable[..., tuple[Result, ...]] = cache.count
+    flush: Callable[[Cache, int, Now, Rules], tuple[Cache, ...]] = cache.flush
+    parse: Callable[[bytes, Rules], text.Request] = text.parse
+
+
 class Rules(NamedTuple):
     """All that a run of the specification depends on beside its input."""
 
@@ -96,3 +125,24 @@ class Rules(NamedTuple):
     """False under -M: a full server refuses to store."""
     flush_allowed: bool = True
     """False under -F."""
+    functions: Functions = Functions()
+    """What decides; other than the default only in a model or with a planted bug."""
+    table: Table = connection.TABLE
+    """The connection machine; likewise."""
+
+    def planted(self, state: State, event: Event, old: str, *rows: Row) -> Rules:
+        """These rules with the row of the table whose action or guard is named `old` replaced by `rows`.
+
+        Raises:
+            KeyError: if there is no such row, or more than one.
+        """
+        before = self.table[state, event]
+        found = [row for row in before if old in (row.action.__name__, row.guard.__name__)]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} rows of {state.value} {event.value} are named {old}")
+        after = tuple(new for row in before for new in (rows if row is found[0] else (row,)))
+        return self._replace(table={**self.table, (state, event): after})
+
+    def replaced(self, **functions: Any) -> Rules:
+        """These rules with functions of the record replaced."""
+        return self._replace(functions=self.functions._replace(**functions))

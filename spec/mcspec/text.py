@@ -8,10 +8,12 @@ its checks in the order in which a server does them, because with two faults in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, scan
-from mcspec.rules import Rules
+
+if TYPE_CHECKING:
+    from mcspec.rules import Rules
 
 BAD_FORMAT = b"CLIENT_ERROR bad command line format\r\n"
 BAD_EXPTIME = b"CLIENT_ERROR invalid exptime argument\r\n"
@@ -480,7 +482,7 @@ def _stats(words: tuple[bytes, ...], clauses: tuple[str, ...], _rules: Rules) ->
     return Stats((*clauses, "text.stats.framing"))
 
 
-Reader = Callable[[tuple[bytes, ...], tuple[str, ...], Rules], Request]
+Reader = Callable[[tuple[bytes, ...], tuple[str, ...], "Rules"], Request]
 
 GRAMMAR: dict[bytes, Reader] = {
     b"get": _retrieval,
