@@ -140,7 +140,7 @@ def _value_clauses(key: bytes, item: Item) -> tuple[str, ...]:
 def _arithmetic(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     done = []
     up = request.word == "incr"
-    for result in rules.functions.count(cache, request.key, request.number, now, rules, up=up):
+    for result in rules.functions.arithmetic(cache, request.key, request.number, now, rules, up=up):
         clauses = request.clauses + result.clauses
         if result.status == store_rules.UNSPECIFIED:
             done.append(Done(cache, Owed((), clauses), "arithmetic on a value of blanks only reads beyond the value"))

@@ -111,7 +111,7 @@ class Functions(NamedTuple):
     store: Callable[[Cache, Entry, Now, Rules], tuple[Result, ...]] = cache.store
     touch: Callable[[Cache, bytes, int, Now, Rules], tuple[Result, ...]] = cache.touch
     delete: Callable[[Cache, bytes, Now, Rules], tuple[Result, ...]] = cache.delete
-    count: Callable[..., tuple[Result, ...]] = cache.count
+    arithmetic: Callable[..., tuple[Result, ...]] = cache.count
     flush: Callable[[Cache, int, Now, Rules], tuple[Cache, ...]] = cache.flush
     parse: Callable[[bytes, Rules], text.Request] = text.parse
 
