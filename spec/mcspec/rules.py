@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mcspec import arith, cache, connection, text
 from mcspec.arith import Span
 from mcspec.cache import Cache, Entry, Found, Item, Now, Result
-from mcspec.connection import Event, Row, State, Table
+from mcspec.connection import Event, State, Table
 from mcspec.limits import Limits
 
 
@@ -130,8 +130,8 @@ class Rules(NamedTuple):
     table: Table = connection.TABLE
     """The connection machine; likewise."""
 
-    def planted(self, state: State, event: Event, old: str, *rows: Row) -> Rules:
-        """These rules with the row of the table whose action or guard is named `old` replaced by `rows`.
+    def planted(self, state: State, event: Event, old: str, **changes: Any) -> Rules:
+        """These rules with another `guard`, `action` or `to` in the row whose action or guard is named `old`.
 
         Raises:
             KeyError: if there is no such row, or more than one.
@@ -140,7 +140,7 @@ class Rules(NamedTuple):
         found = [row for row in before if old in (row.action.__name__, row.guard.__name__)]
         if len(found) != 1:
             raise KeyError(f"{len(found)} rows of {state.value} {event.value} are named {old}")
-        after = tuple(new for row in before for new in (rows if row is found[0] else (row,)))
+        after = tuple(row._replace(**changes) if row is found[0] else row for row in before)
         return self._replace(table={**self.table, (state, event): after})
 
     def replaced(self, **functions: Any) -> Rules:
