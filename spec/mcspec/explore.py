@@ -93,6 +93,9 @@ Tick = Callable[[int, int], None]
 EVERY = 20_000
 """States between two ticks."""
 
+_SWEEPS = 4
+"""Passes over all states before the search backwards, which is surer and slower."""
+
 
 class _Search:
     """The states seen, how each was reached, and the laws that were broken."""
@@ -102,19 +105,25 @@ class _Search:
         self.number: dict[Any, int] = {}
         self.parents = array("q")
         self.via: list[Move | None] = []
+        self.edges: list[int] = []
+        """Targets of all moves, in the order of their sources; those of state n end at ``ends[n]``."""
+        self.ends: list[int] = []
         self.laws = {kind: [law for law in laws if law.kind is kind] for kind in Kind}
         self.broken: dict[str, Violation] = {}
 
-    def add(self, state: Any, parent: int, move: Move | None) -> int:
+    def add(self, state: Any, parent: int, move: Move | None) -> None:
         """Note a new state, and look at the laws that hold in every state."""
         number = self.number[state] = len(self.states)
         self.states.append(state)
         self.parents.append(parent)
         self.via.append(move)
-        for law in self.laws[Kind.STATE]:
-            if law.clause not in self.broken and not law.holds(state):
+        self.look(self.laws[Kind.STATE], number)
+
+    def look(self, laws: list[Law], number: int) -> None:
+        """Look at laws on a state."""
+        for law in laws:
+            if law.clause not in self.broken and not law.holds(self.states[number]):
                 self.fail(law, number)
-        return number
 
     def fail(self, law: Law, number: int, *last: Step) -> None:
         """The law is broken in that state, or by the last step from it."""
@@ -123,6 +132,42 @@ class _Search:
             steps.insert(0, Step(move, self.states[number]))
             number = self.parents[number]
         self.broken[law.clause] = Violation(law.clause, law.kind, self.states[number], tuple(steps))
+
+    def first_without(self, law: Law) -> int | None:
+        """The first state from which no state that the law holds in can be reached."""
+        edges, ends = self.edges, self.ends
+        reaches = bytearray(1 if law.holds(state) else 0 for state in self.states)
+        unsure = [number for number in range(len(self.states) - 1, -1, -1) if not reaches[number]]
+        for _ in range(_SWEEPS):
+            # A state reaches what one of its successors reaches. One way or the other most are settled in a sweep.
+            left = []
+            for number in unsure:
+                for target in edges[ends[number - 1] if number else 0 : ends[number]]:
+                    if reaches[target]:
+                        reaches[number] = 1
+                        break
+                else:
+                    left.append(number)
+            unsure = left[::-1]
+        self._spread(unsure, reaches)
+        lost = reaches.find(0)
+        return None if lost < 0 else lost
+
+    def _spread(self, unsure: list[int], reaches: bytearray) -> None:
+        """Mark whichever of the unsure states reach a marked one, however long the way."""
+        back: dict[int, list[int]] = {number: [] for number in unsure}
+        todo = []
+        for number in unsure:
+            for target in self.edges[self.ends[number - 1] if number else 0 : self.ends[number]]:
+                if reaches[target]:
+                    todo.append(number)
+                else:
+                    back[target].append(number)
+        while todo:
+            number = todo.pop()
+            if not reaches[number]:
+                reaches[number] = 1
+                todo += back[number]
 
 
 def explore(
@@ -138,12 +183,12 @@ def explore(
         tick: progress.
     """
     search = _Search(laws)
-    add, number, states, moves = search.add, search.number, search.states, system.moves
-    move_laws, rest_laws, again_laws = (search.laws[kind] for kind in (Kind.MOVE, Kind.REST, Kind.AGAIN))
-    sources, targets = array("I"), array("I")
+    number, states, parents, via, moves = search.number, search.states, search.parents, search.via, system.moves
+    state_laws, move_laws, rest_laws, again_laws = (search.laws[kind] for kind in Kind)
+    find, edge = number.get, search.edges.append
     for start in system.starts:
         if start not in number:
-            add(start, -1, None)
+            search.add(start, -1, None)
     at = transitions = depth = 0
     level_end = len(states)
     while at < len(states) and (most is None or len(states) <= most) and stop not in search.broken:
@@ -153,47 +198,34 @@ def explore(
         before = transitions
         for move, after in moves(state):
             transitions += 1
-            known = number.get(after)
+            known = find(after)
             if known is None:
-                known = add(after, at, move)
+                # What `add` does, in place: this is the loop in which all the time goes.
+                known = number[after] = len(states)
+                states.append(after)
+                parents.append(at)
+                via.append(move)
+                if state_laws:
+                    search.look(state_laws, known)
             for law in move_laws:
                 if law.clause not in search.broken and not law.holds(state, move, after):
                     search.fail(law, at, Step(move, after))
             if again_laws:
-                sources.append(at)
-                targets.append(known)
-        if transitions == before:
-            for law in rest_laws:
-                if law.clause not in search.broken and not law.holds(state):
-                    search.fail(law, at)
+                edge(known)
+        if transitions == before and rest_laws:
+            search.look(rest_laws, at)
+        if again_laws:
+            search.ends.append(transitions)
         at += 1
         if tick is not None and at % EVERY == 0:
             tick(at, transitions)
     complete = at == len(states)
     if complete:
         for law in again_laws:
-            lost = _first_without(law, states, sources, targets)
+            lost = search.first_without(law)
             if lost is not None:
                 search.fail(law, lost)
     return Exploration(len(states), transitions, depth, complete, search.broken)
-
-
-def _first_without(law: Law, states: list[Any], sources: array[int], targets: array[int]) -> int | None:
-    """The first state from which no state that the law holds in can be reached."""
-    back: list[list[int]] = [[] for _ in states]
-    for source, target in zip(sources, targets, strict=True):
-        back[target].append(source)
-    todo = [number for number, state in enumerate(states) if law.holds(state)]
-    reaches = bytearray(len(states))
-    for number in todo:
-        reaches[number] = 1
-    while todo:
-        for source in back[todo.pop()]:
-            if not reaches[source]:
-                reaches[source] = 1
-                todo.append(source)
-    lost = reaches.find(0)
-    return None if lost < 0 else lost
 
 
 class Replay(NamedTuple):

@@ -21,17 +21,24 @@ from mcspec.models.session_plants import PLANTS, Design
 from mcspec.rules import Rules
 
 NOW = Span(0, 0)
-QUIET = -1
+QUIET = 15
 """Stands for the reply to a request that wants none."""
 LATE = 9
 """The number of requests that are sent after one that ends the connection."""
-FIN: tuple[int, ...] = (-1,)
+FIN = 255
 """The client's end, where it stands among the chunks."""
 SMALLEST = 24
 """Bytes that a connection may keep of requests this small."""
 
 OPEN, LEAVING, FINISHED, OVER = range(4)
 """The client: sends; has sent a request that ends the connection; has half-closed; has seen the end."""
+
+Session = tuple[int, bytes, bytes, bytes, bytes, int, int, str]
+"""A state. Queues are byte strings, as the fastest immutable queue of small numbers that there is; in this order:
+
+the number of the connection's state; chunks under way, replies queued, replies on their way; the replies that the
+client awaits; 0 or the piece with which it began a request; what the client does; the name of the law that was broken.
+"""
 
 
 class Bounds(NamedTuple):
@@ -41,22 +48,6 @@ class Bounds(NamedTuple):
     high: int
     pipe: int
     pieces: bool
-
-
-class Session(NamedTuple):
-    """`conn` is the number of a connection state; `inbox`, `out` and `pipe` are queues, `owed` what the client awaits.
-
-    `half` is 0, or 1 + the piece that completes the request that the client has begun.
-    """
-
-    conn: int
-    inbox: tuple[tuple[int, ...], ...]
-    out: tuple[int, ...]
-    pipe: tuple[int, ...]
-    owed: tuple[int, ...]
-    half: int
-    client: int
-    wrong: str = ""
 
 
 class Piece(NamedTuple):
@@ -89,6 +80,16 @@ FIRST = (0, 1, 2, 3)
 ALL = (*FIRST, 4, 7, 8, 10, 12, 13)
 
 
+class _Offer(NamedTuple):
+    """A piece that may be sent: the move, what joins the chunks and the awaited, and what becomes of the client."""
+
+    move: Move
+    sent: bytes
+    due: bytes
+    begun: int
+    client: int
+
+
 class _Server:
     """`feed` on numbered connection states, each result computed once."""
 
@@ -98,7 +99,8 @@ class _Server:
         self.context = Context(NOW, rules._replace(limits=limits), 0)
         self.conns: list[Conn] = []
         self.numbers: dict[Conn, int] = {}
-        self.known: dict[tuple[int, tuple[int, ...]], tuple[int, tuple[int, ...], bool]] = {}
+        self.known: dict[tuple[int, bytes], tuple[int, bytes, bool]] = {}
+        self.closed: list[bool] = []
         self.first = self.number(Conn(State.WAITING))
 
     def number(self, conn: Conn) -> int:
@@ -109,20 +111,17 @@ class _Server:
         if conn not in self.numbers:
             self.numbers[conn] = len(self.conns)
             self.conns.append(conn)
+            self.closed.append(conn.state is State.CLOSED)
         return self.numbers[conn]
 
-    def closed(self, number: int) -> bool:
-        """Whether the connection is closed in that state."""
-        return self.conns[number].state is State.CLOSED
-
-    def fed(self, number: int, chunk: tuple[int, ...]) -> tuple[int, tuple[int, ...], bool]:
-        """State, replies, and whether the buffer stays small, after a chunk (FIN: after the client's end)."""
+    def fed(self, number: int, chunk: bytes) -> tuple[int, bytes, bool]:
+        """State, replies, and whether the buffer stays small, after a chunk's pieces, or after the client's end."""
         result = self.known.get((number, chunk))
         if result is None:
-            event = Event.EOF if chunk == FIN else Event.DATA
-            data = b"" if chunk == FIN else b"".join(_bytes(piece) for piece in chunk)
-            (turn,) = feed(self.conns[number], event, data, Cache(), self.context)
-            replies = tuple(_answered(owed.request) for owed in turn.owed if owed.pieces)
+            fin = chunk[0] == FIN
+            data = b"" if fin else b"".join(map(_bytes, chunk))
+            (turn,) = feed(self.conns[number], Event.EOF if fin else Event.DATA, data, Cache(), self.context)
+            replies = bytes(_answered(owed.request) for owed in turn.owed if owed.pieces)
             result = self.number(turn.conn), replies, len(turn.conn.buffer) <= SMALLEST
             self.known[number, chunk] = result
         return result
@@ -143,83 +142,102 @@ def _bytes(sent: int) -> bytes:
 def build(bounds: Bounds, design: Design) -> System:
     """The system at these bounds."""
     server = _Server(design.rules)
+    fed, closed, known = server.fed, server.closed, server.known
+    inboxes, high, pipes, _ = bounds
+    _, may_read, queues, may_write, writes_closed, reads_closed = design
     modulus = min(LATE, bounds.inbox + bounds.high + bounds.pipe + 4)
-    first = ALL if bounds.pieces else FIRST
-    sends = {
-        sent: Move(
-            "client", "server", "sends " + PIECES[sent // 10].name.format(n=sent % 10), ("send", 0, _bytes(sent))
-        )
-        for sent in range(10 * len(PIECES))
-    }
+    beginnings = ALL if bounds.pieces else FIRST
     closes = Move("client", "server", "half-closes", ("half-close", 0))
-    reads, joined, ends = (
-        Move("server", "server", text) for text in ("reads a chunk", "reads two chunks at once", "sees the end")
+    reads = (
+        (Move("server", "server", "reads a chunk"), 1),
+        (Move("server", "server", "reads two chunks at once"), 2),
     )
+    ends = ((Move("server", "server", "sees the end"), 1),)
     writes = Move("server", "client", "writes a reply")
     takes = Move("client", "client", "reads a reply")
     over = Move("server", "client", "closes")
-    fed, closed = server.fed, server.closed
-
-    def send(state: Session, number: int) -> tuple[Move, Session]:
-        conn, inbox, out, pipe, owed, _, client, _ = state
-        piece = PIECES[number]
-        label = LATE if client != OPEN else (owed[-1] + 1) % modulus if owed else 0
-        sent = number * 10 + (label if b"%d" in piece.data else 0)
-        if piece.owes and client == OPEN:
-            owed = (*owed, label)
-        if piece.ends and client == OPEN:
-            client = LEAVING
-        return sends[sent], Session(conn, (*inbox, (sent,)), out, pipe, owed, number if piece.then else 0, client)
-
-    def read(state: Session, chunk: tuple[int, ...], rest: tuple[tuple[int, ...], ...]) -> Session:
-        after, replies, small = fed(state.conn, chunk)
-        out = design.queues(state.out, replies) if replies else state.out
-        wrong = "" if small and len(out) <= bounds.high + 1 else "bounded"
-        if closed(state.conn):
-            wrong = "closed" if replies or after != state.conn else wrong
-        return Session(after, rest, out, state.pipe, state.owed, state.half, state.client, wrong)
+    sends = [
+        Move("client", "server", "sends " + PIECES[sent // 10].name.format(n=sent % 10), ("send", 0, _bytes(sent)))
+        for sent in range(10 * len(PIECES))
+    ]
+    # What a client may send next, by the piece it has begun with (0: none) and the number of the request.
+    offers = [
+        [
+            [
+                _Offer(
+                    sends[sent],
+                    bytes([sent]),
+                    bytes([label]) if piece.owes else b"",
+                    number if piece.then else 0,
+                    LEAVING if piece.ends else OPEN,
+                )
+                for number in (PIECES[half].then if half else beginnings)
+                for piece in (PIECES[number],)
+                for sent in (number * 10 + (label if b"%d" in piece.data else 0),)
+            ]
+            for label in range(10)
+        ]
+        for half in range(len(PIECES))
+    ]
 
     def moves(state: Session) -> Iterable[tuple[Move, Session]]:
         conn, inbox, out, pipe, owed, half, client, wrong = state
         if wrong or client == OVER:
             return ()
         found: list[tuple[Move, Session]] = []
-        shut = closed(conn)
-        if client < FINISHED and len(inbox) < bounds.inbox:
-            if half:
-                found += [send(state, number) for number in PIECES[half].then]
-            elif client == OPEN or not inbox:
-                found += [send(state, number) for number in first]
+        shut = closed[conn]
+        if client < FINISHED and len(inbox) < inboxes:
+            if client == OPEN:
+                label = (owed[-1] + 1) % modulus if owed else 0
+                for move, sent, due, begun, next_client in offers[half][label]:
+                    found.append((move, (conn, inbox + sent, out, pipe, owed + due, begun, next_client, "")))
+            elif half or not inbox:
+                for move, sent, _, begun, _ in offers[half][LATE]:
+                    found.append((move, (conn, inbox + sent, out, pipe, owed, begun, client, "")))
             # Who ends in the middle of a request is owed nothing for it.
             left = owed[:-1] if half and client == OPEN and PIECES[half].owes else owed
-            found.append((closes, Session(conn, (*inbox, FIN), out, pipe, left, 0, FINISHED)))
-        if inbox and (not shut or design.reads_closed) and design.reads(len(out), bounds.high):
-            found.append((ends if inbox[0] == FIN else reads, read(state, inbox[0], inbox[1:])))
-            if len(inbox) > 1 and FIN not in inbox[:2]:
-                found.append((joined, read(state, inbox[0] + inbox[1], inbox[2:])))
-        if len(pipe) < bounds.pipe and design.writes(out, bool(inbox)) and (not shut or design.writes_closed):
-            found.append((writes, state._replace(out=out[1:], pipe=(*pipe, out[0]))))
+            found.append((closes, (conn, inbox + END, out, pipe, left, 0, FINISHED, "")))
+        if inbox and (not shut or reads_closed) and may_read(len(out), high):
+            for move, count in ends if inbox[0] == FIN else reads:
+                chunk = inbox[:count]
+                if len(chunk) == count and (count == 1 or chunk[1] != FIN):
+                    after, replies, small = known.get((conn, chunk)) or fed(conn, chunk)
+                    queue = queues(out, replies) if replies else out
+                    bad = "" if small and len(queue) <= high + 1 else "bounded"
+                    if shut and (replies or after != conn):
+                        bad = "closed"
+                    found.append((move, (after, inbox[count:], queue, pipe, owed, half, client, bad)))
+        if out and len(pipe) < pipes and (not shut or writes_closed) and may_write(out, bool(inbox)):
+            found.append((writes, (conn, inbox, out[1:], pipe + out[:1], owed, half, client, "")))
         if pipe:
-            right = bool(owed) and pipe[0] == owed[0]
-            bad = "" if right else "silence" if pipe[0] == QUIET else "closed" if pipe[0] == LATE else "order"
-            found.append((takes, Session(conn, inbox, out, pipe[1:], owed[right:], half, client, bad)))
-        elif shut and (not out or not design.writes_closed):
-            found.append((over, Session(conn, (), (), (), (), 0, OVER, "answered" if owed else "")))
+            bad = "" if pipe[0] == (owed[0] if owed else -1) else _NAMED.get(pipe[0], "order")
+            found.append((takes, (conn, inbox, out, pipe[1:], owed[1:], half, client, bad)))
+        elif shut and (not out or not writes_closed):
+            found.append((over, (conn, b"", b"", b"", b"", 0, OVER, "answered" if owed else "")))
         return found
 
-    return System((Session(server.first, (), (), (), (), 0, OPEN),), moves)
+    return System(((server.first, b"", b"", b"", b"", 0, OPEN, ""),), moves)
+
+
+END = bytes([FIN])
+_NAMED = {QUIET: "silence", LATE: "closed"}
 
 
 def _law(name: str, words: str) -> Law:
     def right(state: Session) -> bool:
-        return state.wrong != name
+        return state[-1] != name
 
-    return Law(f"law.session.{name}", Kind.STATE, words, right)
+    # A state in which something is wrong has no moves: there, and only there, it has to be looked at.
+    return Law(f"law.session.{name}", Kind.REST, words, right)
 
 
 def _rested(state: Session) -> bool:
-    idle = not (state.conn or state.inbox or state.out or state.pipe or state.owed or state.half)
-    return idle or state.client == OVER
+    conn, inbox, out, pipe, owed, half, client, _ = state
+    return client == OVER or not (conn or inbox or out or pipe or owed or half)
+
+
+def _stops(state: Session) -> bool:
+    return state[-2] == OVER or bool(state[-1])
 
 
 LAWS = (
@@ -232,7 +250,7 @@ LAWS = (
         "law.session.rest",
         Kind.REST,
         "A session stops only at its end: no party waits for one that waits for it.",
-        lambda state: state.client == OVER,
+        _stops,
     ),
     Law(
         "law.session.idle",
@@ -245,9 +263,12 @@ LAWS = (
 
 def show(state: Session) -> str:
     """A state in words."""
-    client = ("open", "leaving", "finished", "over")[state.client]
-    queues = f"{len(state.inbox)} chunks under way, {len(state.out)} replies queued, {len(state.pipe)} on their way"
-    return f"client {client}, connection state {state.conn}, {queues}, owed {list(state.owed)}"
+    conn, inbox, out, pipe, owed, _, client, wrong = state
+    words = ("open", "leaving", "finished", "over")[client]
+    queues = f"{len(inbox)} chunks under way, {len(out)} replies queued, {len(pipe)} on their way"
+    return f"client {words}, connection in state {conn}, {queues}, owed {list(owed)}" + (
+        wrong and f": {wrong} is broken"
+    )
 
 
 MODEL = Model(

@@ -25,10 +25,10 @@ class Design(NamedTuple):
     rules: Rules
     reads: Callable[[int, int], bool] = lambda queued, high: queued < high
     """Whether it reads, by replies queued and their limit: back-pressure."""
-    queues: Callable[[tuple[int, ...], tuple[int, ...]], tuple[int, ...]] = lambda out, new: out + new
+    queues: Callable[[bytes, bytes], bytes] = lambda out, new: out + new
     """The queue after new replies."""
-    writes: Callable[[tuple[int, ...], bool], bool] = lambda out, _unread: bool(out)
-    """Whether it writes, by the queue and whether there is input."""
+    writes: Callable[[bytes, bool], bool] = lambda _out, _unread: True
+    """Whether it writes what is queued, by the queue and whether there is input."""
     writes_closed: bool = True
     """Whether it writes what is queued once the connection closes."""
     reads_closed: bool = False
@@ -114,7 +114,7 @@ PLANTS = tuple(
                 reads_closed=True
             ),
         ),
-        ("it writes only while there is input", "rest", _around(writes=lambda out, unread: bool(out) and unread)),
+        ("it writes only while there is input", "rest", _around(writes=lambda _out, unread: unread)),
         ("the client's end is not noticed", "rest", _rules(_S.WAITING, Event.EOF, "farewell", to=State.WAITING)),
         ("it does not read while anything is queued, and does not write", "idle", _around(writes=lambda _o, _u: False)),
         ("the reader never wakes up", "idle", _around(reads=lambda _queued, _high: False)),
