@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from mcconform.cli import check, explain, fuzz, listing, replay, vectors
+from mcconform.cli import check, explain, fuzz, listing, replay, vectors, verify
 from mcconform.cli.common import HARNESS, USAGE
 
 EPILOG = """\b
@@ -16,6 +16,7 @@ Examples:
   mcspec check localhost:11211            judge a running server; it is neither flushed nor overwritten
   mcspec check localhost:11211 text.incr  only the clauses of incr
   mcspec check --spawn 'memcached -p {port} -U 0 {options}'
+  mcspec verify                           explore the models and prove their laws
   mcspec explain text.set.stored          what a clause says
   mcspec explain --bytes 'incr n 1\\r\\n'   what happens to these bytes
 
@@ -31,7 +32,7 @@ def cli() -> None:
 
 
 for _command in (
-    check.check, replay.replay, explain.explain, listing.list_clauses, fuzz.fuzz, vectors.vectors,
+    check.check, replay.replay, explain.explain, listing.list_clauses, fuzz.fuzz, vectors.vectors, verify.verify,
 ):  # fmt: skip
     cli.add_command(_command)
 

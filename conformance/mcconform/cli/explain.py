@@ -7,7 +7,8 @@ import click
 from mcconform.cli.common import UsageError, judge, selection
 from mcconform.phases.vectors import all_vectors
 from mcconform.reports.shown import escaped, steps
-from mcspec import Event, Happening, Now, Outcome, Rules, World, clauses, describe, step
+from mcspec import Event, Happening, Now, Outcome, Rules, World, clauses, describe, models, step
+from mcspec.explore import Law
 
 MOST_VECTORS = 12
 """Vectors that an explanation shows."""
@@ -38,6 +39,10 @@ def explain(clause: str | None, stream: str | None, profile: str) -> None:
         _, judged = judge(profile, b"")
         _explain_bytes(unescaped(stream), judged.rules)
         return
+    law = models.laws().get(str(clause))
+    if law is not None:
+        _explain_law(law)
+        return
     known = clauses.load()
     for name in [clause] if clause in known else selection([str(clause)]):
         _explain_clause(str(name))
@@ -58,6 +63,16 @@ def _explain_clause(name: str) -> None:
     if len(vectors) > MOST_VECTORS:
         click.echo(f"\n  and {len(vectors) - MOST_VECTORS} vectors more")
     click.echo()
+
+
+def _explain_law(law: Law) -> None:
+    model = next(model for model in models.load().values() if law in model.laws)
+    click.echo(f"{law.clause} (law), {law.kind.value}")
+    click.echo(f"  {law.text}")
+    click.echo(f"  Model: {model.name}, {model.summary}")
+    for plant in model.plants:
+        if plant.clause == law.clause:
+            click.echo(f"  Broken by a planted bug: {plant.name}")
 
 
 def _explain_bytes(stream: bytes, rules: Rules) -> None:

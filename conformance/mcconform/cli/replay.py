@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcconform import runner
+from mcconform import runner, verification
 from mcconform.cli.common import FAILED, FAILURES, HARNESS, HOLDS, UsageError, judge, ours, target, version
 from mcconform.jsonform import from_record
 from mcconform.keys import Prefixes
@@ -35,12 +35,14 @@ def replay(
     r"""Run a saved failure again and print FIXED, FAILED or ERROR.
 
     FILE-OR-ID is the id that a failure printed, a saved failure, or a file with one conversation. Without TARGET the
-    server is started as it was when the failure was found.
+    server is started as it was when the failure was found. A trace that `mcspec verify` saved is followed in its model.
 
     \b
     Exit status: 0 FIXED, 1 FAILED, 2 usage, 3 ERROR.
     """
     saved = load(what)
+    if saved.get("format") == verification.FORMAT:
+        context.exit(_follow(saved, what))
     conversation = conversation_of(saved, what)
     if where is None and spawn is None and saved.get("spawn"):
         spawn = str(saved["spawn"])
@@ -52,6 +54,25 @@ def replay(
         setting = runner.Setting(judged, flags["allow_flush"] or ours(made))
         result = runner.run(conversation, made, setting, Prefixes(0).take())
     context.exit(_tell(result, str(saved.get("clause", ""))))
+
+
+def _follow(saved: Mapping[str, Any], what: str) -> int:
+    """Follow a trace of a model."""
+    try:
+        followed = verification.follow(saved)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from error
+    taken, enabled = followed.replay.taken, followed.replay.enabled
+    if taken < followed.steps:
+        step = saved["steps"][taken]
+        click.echo(f"FIXED {followed.law.clause}: step {taken + 1} of {followed.steps} is refused")
+        click.echo(f"  wanted   {step['source']} -> {step['target']}: {step['text']}")
+        for index, move in enumerate(enabled or ((None,) * 3,)):
+            said = f"{move[0]} -> {move[1]}: {move[2]}" if move[0] is not None else "(nothing)"
+            click.echo(f"  {'enabled' if index == 0 else '     or'}  {said}")
+        return HOLDS
+    click.echo(f"{'FAILED' if followed.broken else 'FIXED'} {followed.law.clause}: {followed.law.text}")
+    return FAILED if followed.broken else HOLDS
 
 
 def _tell(result: Result, clause: str) -> int:

@@ -57,3 +57,15 @@ def load() -> dict[str, Model]:
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     found = (importlib.import_module(f"{__name__}.{name}").__dict__.get("MODEL") for name in names)
     return {model.name: model for model in found if model is not None}
+
+
+@cache
+def laws() -> dict[str, Law]:
+    """The laws of all models by clause. Raises ValueError if two have the same."""
+    found: dict[str, Law] = {}
+    for model in load().values():
+        for law in model.laws:
+            if law.clause in found:
+                raise ValueError(f"{law.clause} stands twice")
+            found[law.clause] = law
+    return found

@@ -21,7 +21,7 @@ from mcspec.pattern import Owed
 from mcspec.rules import Rules
 from mcspec.world import Happening, Outcome, World, step
 
-KEY = b"a"
+KEY = b"mcspeca"
 Held = tuple[bytes, int | None] | None
 """What the account says of the key: value and the second in which it dies (None: never), or that it is absent."""
 
@@ -85,45 +85,52 @@ def _joined(held: Held) -> Held:
 
 
 SCRIPTS = (
-    Script(b"set a 0 0 2\r\n", b"hi\r\n", lambda _h, _l, _n: (b"hi", None), lambda _h: b"STORED\r\n"),
-    Script(b"set a 0 1 2\r\n", b"hi\r\n", lambda _h, line, _n: (b"hi", line + 1), lambda _h: b"STORED\r\n"),
-    Script(b"set a 0 0 2 noreply\r\n", b"\r\n\r\n", lambda _h, _l, _n: (b"\r\n", None), lambda _h: b""),
+    Script(b"set mcspeca 0 0 2\r\n", b"hi\r\n", lambda _h, _l, _n: (b"hi", None), lambda _h: b"STORED\r\n"),
+    Script(b"set mcspeca 0 1 2\r\n", b"hi\r\n", lambda _h, line, _n: (b"hi", line + 1), lambda _h: b"STORED\r\n"),
+    Script(b"set mcspeca 0 0 2 noreply\r\n", b"\r\n\r\n", lambda _h, _l, _n: (b"\r\n", None), lambda _h: b""),
     Script(
-        b"append a 0 0 2\r\n",
+        b"append mcspeca 0 0 2\r\n",
         b"hi\r\n",
         lambda held, _l, _n: _joined(held),
         lambda held: b"STORED\r\n" if held else b"NOT_STORED\r\n",
     ),
-    Script(b"set a 0 0 2\r\n", b"hiho", lambda held, _l, _n: held, lambda _h: b"CLIENT_ERROR bad data chunk\r\n"),
+    Script(b"set mcspeca 0 0 2\r\n", b"hiho", lambda held, _l, _n: held, lambda _h: b"CLIENT_ERROR bad data chunk\r\n"),
     Script(
-        b"set a x 0 2\r\n", b"hi\r\n", lambda held, _l, _n: held, lambda _h: b"CLIENT_ERROR bad command line format\r\n"
+        b"set mcspeca x 0 2\r\n",
+        b"hi\r\n",
+        lambda held, _l, _n: held,
+        lambda _h: b"CLIENT_ERROR bad command line format\r\n",
     ),
     Script(
-        b"add a 0 0 9\r\n",
+        b"add mcspeca 0 0 9\r\n",
         b"123456789\r\n",
         lambda held, _l, _n: held,
         lambda _h: b"SERVER_ERROR object too large for cache\r\n",
     ),
     Script(
-        b"set a 0 0 9\r\n",
+        b"set mcspeca 0 0 9\r\n",
         b"123456789\r\n",
         lambda _h, _l, _n: None,
         lambda _h: b"SERVER_ERROR object too large for cache\r\n",
         late=False,
     ),
-    Script(b"delete a\r\n", b"", lambda _h, _l, _n: None, lambda held: b"DELETED\r\n" if held else b"NOT_FOUND\r\n"),
+    Script(
+        b"delete mcspeca\r\n", b"", lambda _h, _l, _n: None, lambda held: b"DELETED\r\n" if held else b"NOT_FOUND\r\n"
+    ),
 )
 SIDES = (
     Side(
-        b"get a\r\n",
+        b"get mcspeca\r\n",
         lambda held, _n: held,
-        lambda held: b"VALUE a 0 %d\r\n%b\r\nEND\r\n" % (len(held[0]), held[0]) if held else b"END\r\n",
+        lambda held: b"VALUE mcspeca 0 %d\r\n%b\r\nEND\r\n" % (len(held[0]), held[0]) if held else b"END\r\n",
     ),
-    Side(b"set a 0 0 1\r\nz\r\n", lambda _h, _n: (b"z", None), lambda _h: b"STORED\r\n"),
+    Side(b"set mcspeca 0 0 1\r\nz\r\n", lambda _h, _n: (b"z", None), lambda _h: b"STORED\r\n"),
     Side(
-        b"touch a 1\r\n", lambda h, n: (h[0], n + 1) if h else None, lambda h: b"TOUCHED\r\n" if h else b"NOT_FOUND\r\n"
+        b"touch mcspeca 1\r\n",
+        lambda h, n: (h[0], n + 1) if h else None,
+        lambda h: b"TOUCHED\r\n" if h else b"NOT_FOUND\r\n",
     ),
-    Side(b"delete a\r\n", lambda _h, _n: None, lambda held: b"DELETED\r\n" if held else b"NOT_FOUND\r\n"),
+    Side(b"delete mcspeca\r\n", lambda _h, _n: None, lambda held: b"DELETED\r\n" if held else b"NOT_FOUND\r\n"),
     Side(b"flush_all\r\n", lambda _h, _n: None, lambda _h: b"OK\r\n"),
 )
 
@@ -140,16 +147,13 @@ def _plain(conn: Conn) -> Conn:
     return conn._replace(parts=0, erred=False, fresh=False, request=conn.request if conn.need else None, line=b"")
 
 
-def build(bounds: Bounds, design: Design) -> System:  # noqa: PLR0915 - the moves share what is made here once
+def build(bounds: Bounds, design: Design) -> System:
     """The system at these bounds."""
     # A value of four bytes fits and one of nine does not.
-    limits = design.rules.limits._replace(item=design.rules.limits.item_header + design.rules.limits.item_cas + 8)
+    limits = design.rules.limits._replace(item=design.rules.limits.item_header + design.rules.limits.item_cas + 14)
     rules = design.rules._replace(limits=limits)
     world = World(conns=FrozenMap({0: Conn(State.WAITING, fresh=False), 1: Conn(State.WAITING, fresh=False)}))
-    (before,) = step(world, Happening(1, Event.DATA, b"set a 0 0 1\r\ny\r\n"), Span(0, 0), Rules())
-    starts = tuple(
-        Half(canonical(before.world), number, 0, 0, 0, (b"y", None), bounds.requests) for number in range(len(SCRIPTS))
-    )
+    starts = tuple(Half(world, number, 0, 0, 0, None, bounds.requests) for number in range(len(SCRIPTS)))
     ticks = Move("clock", "clock", "a second passes", ("advance", 1))
     ends = {
         event: Move("client 0", "server", f"goes away ({event.value})", (name, 0))
@@ -158,10 +162,9 @@ def build(bounds: Bounds, design: Design) -> System:  # noqa: PLR0915 - the move
     asks = [Move("client 1", "server", f"sends {side.data.decode()!r}", ("send", 1, side.data)) for side in SIDES]
     sends = {
         chunk: Move("client 0", "server", f"sends {chunk.decode()!r}", ("send", 0, chunk))
-        for stream in (script.line + script.block for script in SCRIPTS)
-        for at in range(len(stream))
-        for size in range(1, bounds.chunk + 1)
-        for chunk in (stream[at : at + size],)
+        for script in SCRIPTS
+        for at in range(len(script.line + script.block))
+        for chunk in _chunks(script, at, bounds.chunk)
     }
 
     def outcome(state: Half, conn: int, event: Event, chunk: bytes = b"") -> Outcome:
@@ -202,10 +205,8 @@ def build(bounds: Bounds, design: Design) -> System:  # noqa: PLR0915 - the move
         stream = script.line + script.block
         if state.wrong or state.sent > len(stream):
             return
-        for size in range(1, bounds.chunk + 1):
-            chunk = stream[state.sent : state.sent + size]
-            if len(chunk) == size:
-                yield sends[chunk], send(state, chunk)
+        for chunk in _chunks(script, state.sent, bounds.chunk):
+            yield sends[chunk], send(state, chunk)
         if state.left:
             for move, side in zip(asks, SIDES, strict=True):
                 yield move, ask(state, side)
@@ -219,6 +220,14 @@ def build(bounds: Bounds, design: Design) -> System:  # noqa: PLR0915 - the move
                 yield move, state._replace(world=canonical(after.world), sent=len(stream) + 1, wrong=wrong)
 
     return System(starts, moves)
+
+
+def _chunks(script: Script, sent: int, most: int) -> list[bytes]:
+    """What may come next: up to `most` bytes, the rest of the line, or all the rest."""
+    stream = script.line + script.block
+    near = range(sent + 1, min(sent + most, len(stream)) + 1)
+    ends = {*near, max(len(script.line), sent), len(stream)} - {sent}
+    return [stream[sent:end] for end in sorted(ends)]
 
 
 def _reply(outcome: Outcome) -> bytes:
@@ -363,7 +372,7 @@ MODEL = Model(
     name="half-sent",
     summary="two connections and one key: one request byte by byte, whole requests between its bytes, a clock",
     design=Design(Rules()),
-    bounds={"small": Bounds(1, 1, 1), "standard": Bounds(2, 2, 2), "large": Bounds(4, 3, 3)},
+    bounds={"small": Bounds(2, 1, 1), "standard": Bounds(3, 2, 2), "large": Bounds(4, 3, 4)},
     build=build,
     laws=LAWS,
     plants=PLANTS,
