@@ -27,7 +27,7 @@ LATE = 9
 """The number of requests that are sent after one that ends the connection."""
 FIN = 255
 """The client's end, where it stands among the chunks."""
-SMALLEST = 24
+SMALLEST = 32
 """Bytes that a connection may keep of requests this small."""
 
 OPEN, LEAVING, FINISHED, OVER = range(4)
@@ -61,19 +61,19 @@ class Piece(NamedTuple):
 
 
 PIECES = (
-    Piece("get {n}", b"get k%d\r\n", owes=True),
-    Piece("a quiet delete", b"delete q noreply\r\n"),
-    Piece("set {n} with its value", b"set k%d 0 0 1\r\nx\r\n", owes=True),
+    Piece("get {n}", b"get mcspec%d\r\n", owes=True),
+    Piece("a quiet delete", b"delete mcspecq noreply\r\n"),
+    Piece("set {n} with its value", b"set mcspec%d 0 0 1\r\nx\r\n", owes=True),
     Piece("quit", b"quit\r\n", ends=True),
-    Piece("the line of set {n}", b"set k%d 0 0 1\r\n", owes=True, then=(5, 6)),
+    Piece("the line of set {n}", b"set mcspec%d 0 0 1\r\n", owes=True, then=(5, 6)),
     Piece("its value", b"x\r\n"),
     Piece("a value that is too long", b"xyz"),
-    Piece("the line of a quiet set", b"set q 0 0 1 noreply\r\n", then=(5, 6)),
-    Piece("the line of a set {n} too large", b"set k%d 0 0 2\r\n", owes=True, then=(9,)),
+    Piece("the line of a quiet set", b"set mcspecq 0 0 1 noreply\r\n", then=(5, 6)),
+    Piece("the line of a set {n} too large", b"set mcspec%d 0 0 2\r\n", owes=True, then=(9,)),
     Piece("its value", b"xx\r\n"),
-    Piece("half of get {n}", b"get k%d", owes=True, then=(11,)),
+    Piece("half of get {n}", b"get mcspec%d", owes=True, then=(11,)),
     Piece("the other half", b"\r\n"),
-    Piece("nonsense {n}", b"no k%d\r\n", owes=True),
+    Piece("nonsense {n}", b"no mcspec%d\r\n", owes=True),
     Piece("HTTP", b"x HTTP/1\r\n", ends=True),
 )
 FIRST = (0, 1, 2, 3)
@@ -95,7 +95,7 @@ class _Server:
 
     def __init__(self, rules: Rules) -> None:
         # A value of one byte fits and one of two does not.
-        limits = rules.limits._replace(item=rules.limits.item_header + rules.limits.item_cas + 6)
+        limits = rules.limits._replace(item=rules.limits.item_header + rules.limits.item_cas + 11)
         self.context = Context(NOW, rules._replace(limits=limits), 0)
         self.conns: list[Conn] = []
         self.numbers: dict[Conn, int] = {}
@@ -129,7 +129,7 @@ class _Server:
 
 def _answered(line: bytes) -> int:
     """The number of the request that a line belongs to."""
-    found = re.search(rb" k(\d)", line)
+    found = re.search(rb" mcspec(\d)", line)
     return int(found[1]) if found else QUIET
 
 
