@@ -93,8 +93,7 @@ Tick = Callable[[int, int], None]
 EVERY = 20_000
 """States between two ticks."""
 
-_SWEEPS = 4
-"""Passes over all states before the search backwards, which is surer and slower."""
+_NEW, _UNSURE, _YES = range(3)
 
 
 class _Search:
@@ -105,9 +104,8 @@ class _Search:
         self.number: dict[Any, int] = {}
         self.parents = array("q")
         self.via: list[Move | None] = []
-        self.edges: list[int] = []
-        """Targets of all moves, in the order of their sources; those of state n end at ``ends[n]``."""
-        self.ends: list[int] = []
+        self.last: list[int] = []
+        """A successor of each state, -1 if it has none: only where a law asks what can be reached again."""
         self.laws = {kind: [law for law in laws if law.kind is kind] for kind in Kind}
         self.broken: dict[str, Violation] = {}
 
@@ -133,41 +131,38 @@ class _Search:
             number = self.parents[number]
         self.broken[law.clause] = Violation(law.clause, law.kind, self.states[number], tuple(steps))
 
-    def first_without(self, law: Law) -> int | None:
-        """The first state from which no state that the law holds in can be reached."""
-        edges, ends = self.edges, self.ends
-        reaches = bytearray(1 if law.holds(state) else 0 for state in self.states)
-        unsure = [number for number in range(len(self.states) - 1, -1, -1) if not reaches[number]]
-        for _ in range(_SWEEPS):
-            # A state reaches what one of its successors reaches. One way or the other most are settled in a sweep.
-            left = []
-            for number in unsure:
-                for target in edges[ends[number - 1] if number else 0 : ends[number]]:
-                    if reaches[target]:
-                        reaches[number] = 1
-                        break
-                else:
-                    left.append(number)
-            unsure = left[::-1]
-        self._spread(unsure, reaches)
-        lost = reaches.find(0)
-        return None if lost < 0 else lost
+    def first_without(self, law: Law, moves: Callable[[Any], Iterable[tuple[Move, Any]]]) -> int | None:
+        """The first state from which no state that the law holds in can be reached.
 
-    def _spread(self, unsure: list[int], reaches: bytearray) -> None:
-        """Mark whichever of the unsure states reach a marked one, however long the way."""
-        back: dict[int, list[int]] = {number: [] for number in unsure}
+        Of each state one successor is remembered, and following these settles nearly all. For the others all
+        successors are made once more: that costs less than remembering every edge of everybody.
+        """
+        reaches = bytearray(_YES if law.holds(state) else _NEW for state in self.states)
+        for number in range(len(reaches)):
+            path = []
+            while number >= 0 and reaches[number] == _NEW:
+                reaches[number] = _UNSURE
+                path.append(number)
+                number = self.last[number]  # noqa: PLW2901
+            if path and number >= 0 and reaches[number] == _YES:
+                for at in path:
+                    reaches[at] = _YES
+        back: dict[int, list[int]] = {number: [] for number, mark in enumerate(reaches) if mark == _UNSURE}
         todo = []
-        for number in unsure:
-            for target in self.edges[self.ends[number - 1] if number else 0 : self.ends[number]]:
-                if reaches[target]:
+        for number in back:
+            for _, after in moves(self.states[number]):
+                target = self.number[after]
+                if reaches[target] == _YES:
                     todo.append(number)
                 else:
                     back[target].append(number)
         while todo:
             number = todo.pop()
-            if not reaches[number]:
-                reaches[number] = 1
+            if reaches[number] == _UNSURE:
+                reaches[number] = _YES
                 todo += back[number]
+        lost = reaches.find(_UNSURE)
+        return None if lost < 0 else lost
 
 
 def explore(
@@ -185,7 +180,7 @@ def explore(
     search = _Search(laws)
     number, states, parents, via, moves = search.number, search.states, search.parents, search.via, system.moves
     state_laws, move_laws, rest_laws, again_laws = (search.laws[kind] for kind in Kind)
-    find, edge = number.get, search.edges.append
+    find = number.get
     for start in system.starts:
         if start not in number:
             search.add(start, -1, None)
@@ -196,33 +191,34 @@ def explore(
             depth, level_end = depth + 1, len(states)
         state = states[at]
         before = transitions
+        last = -1
         for move, after in moves(state):
             transitions += 1
-            known = find(after)
-            if known is None:
+            seen = find(after)
+            if seen is None:
                 # What `add` does, in place: this is the loop in which all the time goes.
-                known = number[after] = len(states)
+                last = number[after] = len(states)
                 states.append(after)
                 parents.append(at)
                 via.append(move)
                 if state_laws:
-                    search.look(state_laws, known)
+                    search.look(state_laws, last)
+            else:
+                last = seen
             for law in move_laws:
                 if law.clause not in search.broken and not law.holds(state, move, after):
                     search.fail(law, at, Step(move, after))
-            if again_laws:
-                edge(known)
         if transitions == before and rest_laws:
             search.look(rest_laws, at)
         if again_laws:
-            search.ends.append(transitions)
+            search.last.append(last)
         at += 1
         if tick is not None and at % EVERY == 0:
             tick(at, transitions)
     complete = at == len(states)
     if complete:
         for law in again_laws:
-            lost = search.first_without(law)
+            lost = search.first_without(law, moves)
             if lost is not None:
                 search.fail(law, lost)
     return Exploration(len(states), transitions, depth, complete, search.broken)

@@ -189,11 +189,15 @@ def build(bounds: Bounds, design: Design) -> System:
         if client < FINISHED and len(inbox) < inboxes:
             if client == OPEN:
                 label = (owed[-1] + 1) % modulus if owed else 0
-                for move, sent, due, begun, next_client in offers[half][label]:
-                    found.append((move, (conn, inbox + sent, out, pipe, owed + due, begun, next_client, "")))
+                found = [
+                    (move, (conn, inbox + sent, out, pipe, owed + due, begun, becomes, ""))
+                    for move, sent, due, begun, becomes in offers[half][label]
+                ]
             elif half or not inbox:
-                for move, sent, _, begun, _ in offers[half][LATE]:
-                    found.append((move, (conn, inbox + sent, out, pipe, owed, begun, client, "")))
+                found = [
+                    (move, (conn, inbox + sent, out, pipe, owed, begun, client, ""))
+                    for move, sent, _, begun, _ in offers[half][LATE]
+                ]
             # Who ends in the middle of a request is owed nothing for it.
             left = owed[:-1] if half and client == OPEN and PIECES[half].owes else owed
             found.append((closes, (conn, inbox + END, out, pipe, left, 0, FINISHED, "")))
