@@ -1,4 +1,4 @@
-"""The hand-written mutants of the engine, read from `hand.toml`."""
+"""The hand-written mutants of the engine, read from the files `hand_*.toml`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 
 class Hand(NamedTuple):
-    """One mistake: its name, the engine file, the text, what replaces it, and a glob of clauses that catch it."""
+    """One mistake: its name, the file, the clause that it breaks, the text, and what replaces it."""
 
     name: str
     module: str
+    clause: str
     old: str
     new: str
-    clauses: str
 
 
 def _load() -> tuple[Hand, ...]:
-    data = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    return tuple(Hand(**entry) for entry in data["mutant"])
+    files = sorted(Path(__file__).parent.glob("hand_*.toml"))
+    return tuple(Hand(**entry) for file in files for entry in tomllib.loads(file.read_text(encoding="utf-8"))["mutant"])
 
 
 HAND = _load()

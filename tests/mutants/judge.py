@@ -1,8 +1,11 @@
-"""Judge one mutant of the engine in a process of its own: does a clause fail, and which?
+"""Judge one mutant of the engine in a process of its own: does the clause fail that it should fail at?
 
 What the engine as it is says in every conversation is noted once. A mutant that says the same is right, as the control
 is; only where it says something else does the specification decide. So a mutant costs the time of the engine, not
 that of the oracle, and meets every conversation there is.
+
+A mutant is killed at a clause where that is among the clauses of the reply that was refused, or where a vector that
+tests the clause failed: what an earlier request did wrong may show only when a later one is answered.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import os
 import resource
 import signal
 import time
-from fnmatch import fnmatch
 from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,14 +56,15 @@ STRIDE = 97
 MEMORY = 2 << 30
 """Bytes of address space that a mutant may have."""
 
-KILLED, SURVIVED, CRASHED, HUNG = "killed", "survived", "crashed", "hung"
+KILLED, ELSEWHERE, SURVIVED, CRASHED, HUNG = "killed", "elsewhere", "survived", "crashed", "hung"
+"""How a mutant ended; `elsewhere`: it failed, but not at its clause."""
 
 Transcript = tuple[tuple[int, int | bytes, bool], ...]
 """What an engine said: after each chunk the connection, the bytes (long ones as a hash), and whether it was closed."""
 
 
 class Verdict(NamedTuple):
-    """What came of a mutant: how it ended, the clause that failed, the conversation that showed it, seconds taken."""
+    """What came of a mutant: how it ended, the clause it was killed at, the conversation that did it, seconds taken."""
 
     how: str
     clause: str
@@ -73,14 +76,9 @@ class _TimeUp(BaseException):
     """The alarm; no Exception, so that no handler of the engine swallows it."""
 
 
-def conversations(glob: str, streams: int) -> Iterator[Conversation]:
-    """Vectors that aim at the clauses first, then the other vectors, then random streams."""
-    vectors = all_vectors()
-    aimed = [one for one in vectors if any(fnmatch(clause, glob) for clause in one.clauses)]
-    yield from aimed
-    if glob == "*":
-        chosen = {one.id for one in aimed}
-        yield from (one for one in vectors if one.id not in chosen)
+def conversations(clause: str, streams: int) -> Iterator[Conversation]:
+    """The vectors that test the clause (all of them if it is empty), then random streams."""
+    yield from (one for one in all_vectors() if not clause or clause in one.clauses)
     for seed in range(streams):
         yield _stream(seed)
 
@@ -158,7 +156,7 @@ def _control(stream: Conversation) -> Transcript:
 
 def prepare(streams: int = STREAMS) -> None:
     """Note what the engine as it is says in every conversation."""
-    for one in conversations("*", streams):
+    for one in conversations("", streams):
         _control(one)
 
 
@@ -166,11 +164,12 @@ def prepare(streams: int = STREAMS) -> None:
 
 
 def try_out(
-    module: str, text: str, glob: str = "*", streams: int = STREAMS, limit: float = LIMIT, *, control: bool = False
+    module: str, text: str, clause: str = "", streams: int = STREAMS, limit: float = LIMIT, *, control: bool = False
 ) -> Verdict:
-    """Fork, import the mutant, judge it until a clause fails, the conversations end or the time is up.
+    """Fork, import the mutant, judge it until the clause fails, the conversations end or the time is up.
 
-    With `control` the specification judges every conversation, whatever the engine says: for an unchanged engine.
+    Without a clause any one will do. With `control` the specification judges every conversation, whatever the engine
+    says: for an unchanged engine.
     """
     if not control:
         prepare(streams)
@@ -178,7 +177,7 @@ def try_out(
     here, there = multiprocessing.Pipe(duplex=False)
     began = time.monotonic()
     process = multiprocessing.get_context("fork").Process(
-        target=_child, args=(there, module, text, glob, streams, limit, control)
+        target=_child, args=(there, module, text, clause, streams, limit, control)
     )
     process.start()
     there.close()
@@ -193,7 +192,7 @@ def try_out(
     return Verdict(*found, time.monotonic() - began)
 
 
-def _child(pipe: Pipe, module: str, text: str, glob: str, streams: int, limit: float, control: bool) -> None:  # noqa: FBT001
+def _child(pipe: Pipe, module: str, text: str, clause: str, streams: int, limit: float, control: bool) -> None:  # noqa: FBT001
     def alarm(_signal: int, _frame: FrameType | None) -> None:
         raise _TimeUp
 
@@ -201,36 +200,37 @@ def _child(pipe: Pipe, module: str, text: str, glob: str, streams: int, limit: f
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     deadline = time.process_time() + limit
-    error, hangs = "", []
+    error, other, hangs = "", "", []
     try:
         signal.setitimer(signal.ITIMER_PROF, STUCK)
         create = loader.factory(module, text)
-        for number, stream in enumerate(conversations(glob, streams)):
+        for number, stream in enumerate(conversations(clause, streams)):
             if hangs and number % STRIDE:
                 continue
             if time.process_time() > deadline or len(hangs) >= MOST_HANGS:
                 break
             try:
                 signal.setitimer(signal.ITIMER_PROF, STUCK)
-                clause, raised = _look(stream, create, control=control)
+                broken, raised = _look(stream, create, control=control)
                 signal.setitimer(signal.ITIMER_PROF, 0)
             except _TimeUp:
                 hangs.append(stream.id)
                 continue
-            if clause:
-                pipe.send((KILLED, clause, stream.id))
+            if broken and (not clause or clause in (*broken, *stream.clauses)):
+                pipe.send((KILLED, clause or broken[-1], stream.id))
                 return
+            other = other or (f"{stream.id}: {broken[-1]}" if broken else "")
             error = error or (f"{stream.id}: {raised}" if raised else "")
-        how = HUNG if hangs else CRASHED if error else SURVIVED
-        pipe.send((how, "", hangs[0] if hangs else error))
+        how = ELSEWHERE if other else HUNG if hangs else CRASHED if error else SURVIVED
+        pipe.send((how, "", other or (hangs[0] if hangs else error)))
     except _TimeUp:
         pipe.send((HUNG, "", "at import"))
     except Exception as failure:  # noqa: BLE001 - a mutant that cannot even be imported
         pipe.send((CRASHED, "", f"{type(failure).__name__}: {failure}"))
 
 
-def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[str, str]:
-    """The clause that the mutant breaks by what it says, and what it raised.
+def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tuple[str, ...], str]:
+    """The clauses of the reply that was refused, the most specific last, and what the mutant raised.
 
     An engine that raises or hangs is judged by what it said, or owed, before that: the rest alone is no kill.
     """
@@ -241,12 +241,12 @@ def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[str,
         if tuple(said.noted) == (expected[: len(said.noted)] if broken else expected):
             if said.hung:
                 raise _TimeUp
-            return "", said.error
+            return (), said.error
     signal.setitimer(signal.ITIMER_PROF, 8 * STUCK)  # the specification is slow
     rules = options.apply(Rules(), stream.options)
     found = judge(stream, create(stream.options), rules)
     if found is None:
-        return "", ""
+        return (), ""
     if found.error or found.refusal is None:
-        return "", found.error
-    return found.refusal.clause, ""
+        return (), found.error
+    return found.refusal.clauses or (found.refusal.clause,), ""

@@ -1,11 +1,12 @@
 """Try mutants of the engine and print the kill table.
 
     python -m tests.mutants.run                 all hand-written and all operator mutants
-    python -m tests.mutants.run --hand          the hand-written ones, each judged by its clauses only
+    python -m tests.mutants.run --hand          the hand-written ones, each judged by its own clause
     python -m tests.mutants.run --sample 40     so many operator mutants, chosen evenly
 
-A kill is a failure at a named clause. A mutant that hangs, or only makes the engine raise, is no kill. Those that
-live are listed in `survivors.txt`, each with the reason.
+A kill is a failure at a named clause; of a hand-written mutant, at the clause that it is meant to break. A mutant that
+hangs, or only makes the engine raise, is no kill. Those that live are listed in `survivors.txt`, and clauses that no
+mutant can break in `unkillable.txt`, each with the reason.
 Exit code 1 if a hand-written mutant survives, if less than 90 % of the operator mutants are killed, or if the
 unmutated engine fails.
 """
@@ -17,6 +18,7 @@ import multiprocessing
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,10 @@ SURVIVORS = Path(__file__).with_name("survivors.txt")
 """Operator mutants that live, each with the reason: equivalent, or outside what a client can see."""
 
 
+UNKILLABLE = Path(__file__).with_name("unkillable.txt")
+"""Clauses that have no hand-written mutant, each with the reason."""
+
+
 class Tried(NamedTuple):
     """One mutant and what came of it."""
 
@@ -38,10 +44,10 @@ class Tried(NamedTuple):
     verdict: Verdict
 
 
-def explained() -> dict[str, str]:
-    """Reasons by mutant id, from the list of survivors: lines `id | reason`."""
+def explained(file: Path = SURVIVORS) -> dict[str, str]:
+    """Reasons by name, from a list of exceptions: lines `name | reason`."""
     reasons = {}
-    for line in SURVIVORS.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
             name, _, reason = line.partition(" | ")
             reasons[name.strip()] = reason.strip()
@@ -49,9 +55,9 @@ def explained() -> dict[str, str]:
 
 
 def try_hand(mutant: hand.Hand) -> Tried:
-    """Judge a hand-written mutant by its own clauses."""
+    """Judge a hand-written mutant by its own clause."""
     text = hand.apply(mutant, loader.source(mutant.module))
-    return Tried("hand", mutant.name, try_out(mutant.module, text, mutant.clauses, streams=3000))
+    return Tried("hand", mutant.name, try_out(mutant.module, text, mutant.clause, streams=3000))
 
 
 def try_operator(mutant: operators.Mutant) -> Tried:
@@ -65,9 +71,10 @@ def control() -> list[Tried]:
     return [Tried("control", "the engine as it is", try_out(name, loader.source(name), limit=120, control=True))]
 
 
-def all_operators() -> list[operators.Mutant]:
+@cache
+def all_operators() -> tuple[operators.Mutant, ...]:
     """Every operator mutant of the engine."""
-    return [mutant for name in loader.FILES for mutant in operators.mutants(name, loader.source(name))]
+    return tuple(mutant for name in loader.FILES for mutant in operators.mutants(name, loader.source(name)))
 
 
 def main() -> int:
@@ -104,7 +111,7 @@ def _watched(found: object, name: str) -> list[Tried]:
 def report(tried: list[Tried]) -> int:
     """Print the table; the exit code."""
     reasons = explained()
-    print(f"{'group':10} {'verdict':9} {'seconds':>7}  {'clause that failed':34} mutant")
+    print(f"{'group':10} {'verdict':9} {'seconds':>7}  {'clause it was killed at':34} mutant")
     for group, name, verdict in tried:
         print(f"{group:10} {verdict.how:9} {verdict.seconds:7.1f}  {verdict.clause:34} {name}")
     bad = 0

@@ -1,0 +1,129 @@
+"""Drive the specification through all that the suite has, and note what of it was reached.
+
+    python -m tests.spec.coverage_drive REPORT [--only TEXT]
+
+Hand-picked and enumerated vectors and random streams go through it in lock-step with the server, the hand-picked ones
+once more alone under the rules of each profile, the recordings under the profile of their release, and last what is too
+rare for all of them. REPORT becomes a JSON object: the `rows` of the connection table that no allowed outcome took and
+the `clauses` that none rests on. With `--only` only vectors whose id holds TEXT are driven. `coverage`, under which
+the test runs this, knows the branches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from mcconform import export, lockstep, options, oracle, recordings
+from mcconform.phases.vectors import all_vectors, picked
+from mcconform.streams import Scope, conversation
+from mcserver import inproc
+from mcspec import Happening, Now, Outcome, Rules, World, clauses, profiles, step
+from mcspec.connection import TABLE, Table, name
+from tests.spec import coverage_rare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mcconform.conversation import Conversation
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+RELEASES = ("1.6.18", "1.6.45")
+STREAMS = 2000
+SCOPE = Scope(options=True, large=3000)
+
+
+class Reached:
+    """Collects what every allowed outcome went through: its `step` stands in for the specification's."""
+
+    def __init__(self) -> None:
+        self.rows: set[str] = set()
+        self.owed: set[str] = set()
+
+    def step(self, world: World, happening: Happening, now: Now, rules: Rules, **_trace: bool) -> tuple[Outcome, ...]:
+        """What the specification says, traced whether or not the caller asks for it."""
+        outcomes = step(world, happening, now, rules, trace=True)
+        for outcome in outcomes:
+            self.rows.update(outcome.rows)
+            for owed in outcome.owed:
+                self.owed.update(owed.clauses)
+        return outcomes
+
+    def unreached_rows(self, table: Table) -> set[str]:
+        """The rows of a table that were not taken."""
+        return {name(*at, row) for at, rows in table.items() for row in rows} - self.rows
+
+    def unreached_clauses(self, table: Table) -> set[str]:
+        """The clauses that no reply that is owed, and no row that was taken, rests on."""
+        of_rows = {
+            clause
+            for at, rows in table.items()
+            for row in rows
+            if name(*at, row) in self.rows
+            for clause in row.clauses
+        }
+        return set(clauses.load()) - self.owed - of_rows
+
+
+def beside_the_server(conversations: Iterable[Conversation], rules: Rules) -> None:
+    """In lock-step with the server: what it answers is matched, and settles what the specification leaves open."""
+    for one in conversations:
+        found = lockstep.judge(one, inproc.create(one.options), options.apply(rules, one.options))
+        assert found is None, found
+
+
+def alone(conversations: Iterable[Conversation]) -> None:
+    """Under each profile, every allowed world at once."""
+    for profile in profiles.names():
+        rules = profiles.load(profile).rules
+        for one in conversations:
+            try:
+                export.record(one, rules, profile)
+            except export.UnfitError:
+                continue
+
+
+def recorded() -> None:
+    """What released servers said."""
+    for release in RELEASES:
+        rules = profiles.load(f"memcached-{release}").rules
+        for one in recordings.read(DATA / f"text-{release}.jsonl.gz"):
+            assert recordings.judge(one["steps"], rules, used=True).refusal is None
+
+
+def drive(only: str = "", rules: Rules | None = None) -> Reached:
+    """Everything, or only the vectors whose id holds a text; what was reached."""
+    reached = Reached()
+    vectors = [one for one in all_vectors() if only in one.id]
+    with patch.object(oracle, "step", reached.step), patch.object(export, "step", reached.step):
+        beside_the_server(vectors, rules or Rules())
+        if not only:
+            alone(picked())
+            recorded()
+            streams = (conversation(Random(seed), SCOPE, f"seed {seed}") for seed in range(STREAMS))
+            beside_the_server(streams, Rules())
+            coverage_rare.listen()
+    if not only:
+        coverage_rare.walk(reached.step)
+        coverage_rare.walk(step)  # the specification untraced
+    return reached
+
+
+def main() -> None:
+    """Drive and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path)
+    parser.add_argument("--only", default="", help="only vectors whose id holds this")
+    given = parser.parse_args()
+    reached = drive(given.only)
+    found = {"rows": sorted(reached.unreached_rows(TABLE)), "clauses": sorted(reached.unreached_clauses(TABLE))}
+    given.report.write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
