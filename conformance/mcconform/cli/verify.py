@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 TRACES = Path(".mcspec") / "traces"
 """Where traces are saved, below the working directory."""
 
+VERDICTS = {(False, False): "holds", (True, False): "BROKEN", (False, True): "HOLDS", (True, True): "broken, as known,"}
+"""By whether a law is broken, and whether it is known to be."""
+
 EVERY = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -112,9 +115,8 @@ def _laws(out: Console, chosen: list[Model], reports: dict[Job, Report], folder:
         for law in model.laws:
             trace = report.broken.get(law.clause)
             breaks = law.clause in model.breaks
-            told = "holds" if trace is None else f"broken by {len(trace.lines)} moves"
-            verdict = told if breaks == (trace is not None) else told.upper()
-            verdicts.add_row(law.clause, verdict + (", as known" if breaks and trace is not None else ""), law.text)
+            moves = "" if trace is None else f" in {len(trace.lines)}"
+            verdicts.add_row(law.clause, VERDICTS[trace is not None, breaks] + moves, law.text)
             if trace is not None:
                 (expected if breaks else wrong).append(trace)
             elif breaks:
