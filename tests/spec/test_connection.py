@@ -80,25 +80,6 @@ def test_chunks_do_not_matter(stream: bytes, data: st.DataObject) -> None:
     assert _ends(opened(), chunks) == _ends(opened(), [stream])
 
 
-@pytest.mark.parametrize("stream", [b"".join(WORDS[low : low + 4]) for low in range(0, len(WORDS), 2)])
-def test_every_segmentation(stream: bytes) -> None:
-    """All 2^(n-1) segmentations, by induction on the last segment: n(n+1)/2 feeds."""
-    stream = stream[:120]
-    at = [_ends(opened(), [])]
-    for end in range(1, len(stream) + 1):
-        reached: set[tuple[World, tuple[object, ...]]] | None = None
-        for begin in range(end):
-            ends = {
-                (_bare(outcome.world), (*said, *_said(outcome)))
-                for world, said in at[begin]
-                for outcome in feed(world, stream[begin:end])
-            }
-            assert reached is None or ends == reached, (stream[:begin], stream[begin:end])
-            reached = ends
-        assert reached is not None
-        at.append(reached)
-
-
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(WORDS)), max_size=8))
 def test_total_on_any_bytes(chunks: list[bytes]) -> None:
     """No bytes make the specification raise, fork without bound or stick in a transient state."""
