@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from mcspec import arith, text
 from mcspec import cache as store_rules
-from mcspec import text
 from mcspec.cache import Cache, Entry, Item, Now, Result
 from mcspec.pattern import STATISTICS, VERSION, Owed, Piece, Unique
 
@@ -227,4 +227,4 @@ def too_large(request: text.Store) -> text.Answer:
     clauses = (*request.clauses, "text.store.too-large")
     clauses = (*clauses, "text.noreply.silent-error") if request.quiet else clauses
     kept = "text.store.too-large-deletes" if request.mode == "set" else "text.store.too-large-keeps"
-    return text.Answer(text.TOO_LARGE, request.quiet, (*clauses, kept), swallow=request.length + 2)
+    return text.Answer(text.TOO_LARGE, request.quiet, (*clauses, kept), swallow=arith.block_length(request.length))

@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, scan
-from mcspec.arith import ALIVE, DEAD, NEVER, PAST, RELATIVE, UNSURE, Span
+from mcspec.arith import ALIVE, DEAD, NEVER, OPEN, PAST, RELATIVE, SAME, Span
 from mcspec.frozen import FrozenMap
 
 if TYPE_CHECKING:
@@ -118,11 +118,10 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
 
 
 def _life(cache: Cache, item: Item, now: Now, rules: Rules) -> tuple[int, tuple[str, ...]]:
-    if item.dies is not None:
-        life = rules.functions.reached(now, item.dies)
-        if life != ALIVE:
-            return life, (item.expiry_clause,)
+    expired = ALIVE if item.dies is None else rules.functions.reached(now, item.dies)
     taken = rules.functions.flushed(cache, item, now, rules)
+    if expired == DEAD or (expired == UNSURE and taken != DEAD):
+        return expired, (item.expiry_clause,)
     if taken != ALIVE:
         return taken, ("text.flush.delayed",)
     return ALIVE, (item.expiry_clause,) if item.expiry_clause else ()
@@ -132,10 +131,8 @@ def flushed(cache: Cache, item: Item, now: Now, rules: Rules) -> int:
     """Whether a delayed flush has taken an item: DEAD, ALIVE or UNSURE."""
     if cache.flush is None:
         return ALIVE
-    due = rules.functions.reached(now, cache.flush)
-    if due == ALIVE or item.stored.lo > cache.flush.hi:
-        return ALIVE
-    return DEAD if due == DEAD and item.stored.hi <= cache.flush.lo else UNSURE
+    reached = rules.functions.reached
+    return arith.both(reached(now, cache.flush), reached(cache.flush, item.stored))
 
 
 def _settle(cache: Cache, key: bytes, item: Item, clauses: tuple[str, ...]) -> tuple[Found, ...]:
@@ -150,7 +147,7 @@ def _settle(cache: Cache, key: bytes, item: Item, clauses: tuple[str, ...]) -> t
 
 def _pressed(cache: Cache, rules: Rules) -> bool:
     """Whether so much was ever stored that a server with this memory may have evicted something."""
-    return rules.evictions and cache.allocated * 4 > rules.limits.memory
+    return rules.evictions and arith.pressed(cache.allocated, rules.limits.memory)
 
 
 def put(cache: Cache, key: bytes, item: Item) -> Cache:
@@ -169,16 +166,16 @@ def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
     if number < 1 or number >= 2**64 or (symbol, number) in cache.apart:
         return None
     for other, seen in cache.known.items():
-        if seen == number or (other < symbol) != (seen < number):
+        if not arith.cas_in_order(symbol, number, other, seen):
             return None
     return cache._replace(known=cache.known.put(symbol, number))
 
 
 def compare(cache: Cache, item: Item, number: int, rules: Rules) -> tuple[tuple[bool, Cache], ...]:
     """Whether the item's cas unique is `number`: one answer if it is known, both if it is not."""
-    known = cache.known.find(item.cas)
-    if known is not None:
-        return ((known == number, cache),)
+    same = arith.cas_compared(number, cache.known.find(item.cas) or 0)
+    if same != OPEN:
+        return ((same == SAME, cache),)
     bound = rules.functions.bind(cache, item.cas, number)
     if bound is None:
         return ((False, cache),)
@@ -197,11 +194,10 @@ def deadline(exptime: int, now: Now, rules: Rules) -> tuple[Span | None, str]:
         return GONE, "text.exptime.negative"
     if kind == RELATIVE:
         clause = "text.exptime.thirty-days" if exptime == rules.limits.relative else "text.exptime.relative"
-        return Span(now.lo + exptime, now.hi + exptime), clause
-    # A server counts whole seconds since its own start: on a clock that we do not hold the phase is unknown.
-    slack = 0 if now.lo == now.hi else 2
-    clause = "text.exptime.absolute-past" if exptime + slack <= now.lo else "text.exptime.absolute"
-    return Span(exptime - slack, exptime + slack), clause
+        return arith.shifted(now, exptime), clause
+    dies = arith.around(exptime, arith.clock_slack(now))
+    past = rules.functions.reached(now, dies) == DEAD
+    return dies, "text.exptime.absolute-past" if past else "text.exptime.absolute"
 
 
 def fits(key: bytes, flags: int, length: int, rules: Rules) -> bool:
@@ -211,7 +207,7 @@ def fits(key: bytes, flags: int, length: int, rules: Rules) -> bool:
 
 def _size(key: bytes, flags: int, length: int, rules: Rules) -> int:
     limits = rules.limits
-    flags_size = limits.item_flags if flags else 0
+    flags_size = arith.flags_size(flags, limits.item_flags)
     return arith.item_size(len(key), flags_size, length, limits.item_header + limits.item_cas)
 
 
@@ -297,7 +293,7 @@ def link(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, r
     item = Item(entry.value, flags, dies, cache.next_cas, now, expiry if expiry != "text.exptime.zero" else "")
     after = put(cache, entry.key, item)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + size)
     stored = Result(after, STORED, item, 0, (clause,))
-    if not rules.evictions and after.allocated > rules.limits.memory // 4:
+    if not rules.evictions and arith.pressed(after.allocated, rules.limits.memory):
         lost = rules.functions.oversize(cache, entry.mode, entry.key)
         return stored, Result(lost, NO_MEMORY, None, 0, ("text.memory.full",))
     return (stored,)
@@ -361,7 +357,7 @@ def _count(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> t
         return (refused,)
     if up:
         number = rules.functions.incremented(held, delta, rules.limits.counter)
-        clause = "text.incr.wraps" if number < held else "text.incr.adds"
+        clause = "text.incr.wraps" if arith.wraps(held, delta, rules.limits.counter) else "text.incr.adds"
     else:
         number = rules.functions.decremented(held, delta)
         clause = "text.decr.floor" if delta > held else "text.decr.subtracts"
@@ -369,7 +365,7 @@ def _count(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> t
     if item.value != b"%d" % held:
         clauses = (*clauses, "text.delta.stored-form")
     results = (_counted(cache, key, item, number, clauses, rules),)
-    overread = rules.traits.counter_overread == "may" and held >= rules.limits.counter // 2
+    overread = rules.traits.counter_overread == "may" and arith.top_bit(held, rules.limits.counter)
     return (*results, refused) if overread else results
 
 
@@ -377,9 +373,10 @@ def _counted(cache: Cache, key: bytes, item: Item, number: int, clauses: tuple[s
     text = b"%d" % number
     after = item._replace(value=text, cas=cache.next_cas)
     size = 0
-    if len(text) < len(item.value):
+    blanks = arith.padding(len(text), len(item.value))
+    if blanks:
         # Servers overwrite in place where they can, and blank what is left over: both texts are allowed.
-        after = after._replace(padded=text.ljust(len(item.value)))
+        after = after._replace(padded=text + b" " * blanks)
     elif len(text) > len(item.value):
         size = _size(key, item.flags, len(text), rules)
         clauses = (*clauses, "text.delta.longer")
@@ -397,7 +394,7 @@ def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]
         return (_flush_now(cache),)
     due, _ = rules.functions.deadline(delay, now, rules)
     assert due is not None  # a positive delay has a deadline
-    later = cache._replace(flush=Span(due.lo - 1, due.hi - 1))
+    later = cache._replace(flush=arith.shifted(due, -1))
     if rules.traits.flush_returns == "may":
         items = later.items
         for key, item in cache.hidden.items():

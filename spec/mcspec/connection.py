@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import answers, text
+from mcspec import answers, arith, text
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 
@@ -153,15 +153,11 @@ def line_over(conn: Conn, context: Context) -> bool | None:
     limits = context.rules.limits
     if len(conn.buffer) < limits.line:
         return False
-    end = conn.buffer.find(b"\n")
-    length = len(conn.buffer) if end < 0 else end + 1
-    if length < limits.line or _retrieval_line(conn, context):
-        return False
-    if context.rules.traits.line_limit == "exact":
-        return end < 0 or length > limits.line
-    if length <= limits.line:
-        return False
-    return True if length > limits.read_buffer else None
+    held, end = len(conn.buffer), conn.buffer.find(b"\n") + 1
+    over: bool | None = arith.line_over(end, held, limits.line)
+    if context.rules.traits.line_limit == "racy":
+        over = arith.line_over_by_reads(end or held, limits.line, limits.read_buffer)
+    return False if over is False or _retrieval_line(conn, context) else over
 
 
 def retrieval_over(conn: Conn, context: Context) -> bool:
@@ -169,8 +165,8 @@ def retrieval_over(conn: Conn, context: Context) -> bool:
     limit = context.rules.limits.retrieval_line
     if len(conn.buffer) < limit or context.rules.traits.line_limit == "racy":
         return False
-    end = conn.buffer.find(b"\n")
-    return (end < 0 or end + 1 > limit) and _retrieval_line(conn, context)
+    end = conn.buffer.find(b"\n") + 1
+    return arith.line_over(end, len(conn.buffer), limit) and _retrieval_line(conn, context)
 
 
 def wants_value(conn: Conn, context: Context) -> bool:
@@ -206,12 +202,12 @@ def quits(conn: Conn, _context: Context) -> bool:
 
 def block_here(conn: Conn, _context: Context) -> bool:
     """The whole block has arrived."""
-    return len(conn.buffer) >= conn.need
+    return arith.missing(conn.need, len(conn.buffer)) == 0
 
 
 def bytes_to_drop(conn: Conn, _context: Context) -> bool:
     """Some of a block to be swallowed has arrived."""
-    return 0 < len(conn.buffer) < conn.need
+    return conn.buffer != b"" and arith.missing(conn.need, len(conn.buffer)) > 0
 
 
 def leaving(conn: Conn, _context: Context) -> bool:
@@ -277,7 +273,8 @@ def execute(turn: Turn, context: Context) -> tuple[Turn, ...]:
 def expect_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Wait for the value and its CR LF."""
     assert isinstance(turn.conn.request, text.Store)  # guarded by wants_value
-    return (turn._replace(conn=turn.conn._replace(need=turn.conn.request.length + 2, since=context.now)),)
+    need = arith.block_length(turn.conn.request.length)
+    return (turn._replace(conn=turn.conn._replace(need=need, since=context.now)),)
 
 
 def refuse_large(turn: Turn, context: Context) -> tuple[Turn, ...]:
@@ -311,7 +308,7 @@ def store_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
 def drop(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Drop what has arrived of the block."""
     conn = turn.conn
-    return (turn._replace(conn=conn._replace(buffer=b"", need=conn.need - len(conn.buffer))),)
+    return (turn._replace(conn=conn._replace(buffer=b"", need=arith.missing(conn.need, len(conn.buffer)))),)
 
 
 def answer_refused(turn: Turn, _context: Context) -> tuple[Turn, ...]:

@@ -2,21 +2,32 @@
 
 Two number syntaxes exist side by side in the protocol. *Strict*: decimal digits only, bounded in length, one optional
 minus where the number is signed. *C*: what strtol and strtoul accept (leading blanks, a sign, digits; the number ends
-at a blank, a NUL or the end of the word).
+at a blank, a NUL or the end of the word). Both are folds of `arith.digit_step`, one byte at a time.
 """
 
 from __future__ import annotations
 
-BLANKS = b" \t\n\v\f\r"
-"""What C's isspace accepts."""
+from mcspec.arith import NO_NUMBER, digit_step, top_bit, truncated
+
+SPACE, PLUS, MINUS = 32, 43, 45
 
 U64 = 2**64
 I64 = 2**63
+I32 = 2**31
 
 
 def words(line: bytes) -> tuple[bytes, ...]:
     """The words of a command line: separated by runs of the space character alone."""
-    return tuple(word for word in line.split(b" ") if word)
+    found = []
+    at = 0
+    while at < len(line):
+        end = line.find(b" ", at)
+        if end < 0:
+            end = len(line)
+        if end > at:
+            found.append(line[at:end])
+        at = end + 1
+    return tuple(found)
 
 
 def strict_unsigned(word: bytes, longest: int, limit: int) -> int | None:
@@ -25,10 +36,8 @@ def strict_unsigned(word: bytes, longest: int, limit: int) -> int | None:
         return None
     number = 0
     for byte in word:
-        if not 48 <= byte <= 57:
-            return None
-        number = number * 10 + byte - 48
-    return number if number < limit else None
+        number = digit_step(number, byte, limit)
+    return None if number == NO_NUMBER else number
 
 
 def strict_signed(word: bytes, longest: int, *, bare_minus: bool = False) -> int | None:
@@ -38,37 +47,43 @@ def strict_signed(word: bytes, longest: int, *, bare_minus: bool = False) -> int
     """
     if len(word) > longest:
         return None
-    if word[:1] == b"-":
-        if word == b"-":
-            return 0 if bare_minus else None
-        number = strict_unsigned(word[1:], longest, 2**31 + 1)
-        return None if number is None else -number
-    return strict_unsigned(word, longest, 2**31)
+    if word[:1] != b"-":
+        return strict_unsigned(word, longest, I32)
+    if len(word) == 1:
+        return 0 if bare_minus else None
+    number = strict_unsigned(word[1:], longest, I32 + 1)
+    return None if number is None else -number
 
 
-def _c_parts(word: bytes) -> tuple[bool, int, int] | None:
-    """Sign, magnitude and end of the C number that `word` begins with; None if it has no digit."""
-    at = 0
-    while at < len(word) and word[at] in BLANKS:
+def is_blank(byte: int) -> bool:
+    """Whether C's isspace accepts a byte: space, tab, LF, VT, FF, CR."""
+    return byte == SPACE or 9 <= byte <= 13
+
+
+def ends_number(byte: int) -> bool:
+    """Whether a byte after the digits of a C number ends it."""
+    return byte == 0 or is_blank(byte)
+
+
+def _c_number(word: bytes) -> tuple[bool, int] | None:
+    """Whether the C number that `word` is has a minus, and its magnitude below 2**64; None if it is none."""
+    at, end = 0, len(word)
+    while at < end and is_blank(word[at]):
         at += 1
-    negative = word[at : at + 1] == b"-"
-    if word[at : at + 1] in (b"-", b"+"):
+    negative = at < end and word[at] == MINUS
+    if at < end and (negative or word[at] == PLUS):
         at += 1
-    start, number = at, 0
-    while at < len(word) and 48 <= word[at] <= 57:
-        number = number * 10 + word[at] - 48
+    first, number = at, 0
+    while at < end and number != NO_NUMBER and not ends_number(word[at]):
+        number = digit_step(number, word[at], U64)
         at += 1
-    return None if at == start else (negative, number, at)
-
-
-def _c_ended(word: bytes, end: int) -> bool:
-    return end == len(word) or word[end] in BLANKS or word[end] == 0
+    return None if at == first or number == NO_NUMBER else (negative, number)
 
 
 def c_signed(word: bytes) -> int | None:
     """What strtol reads of a whole word, 64 bits; None out of range or if something else follows the number."""
-    parts = _c_parts(word)
-    if parts is None or not _c_ended(word, parts[2]):
+    parts = _c_number(word)
+    if parts is None:
         return None
     number = -parts[1] if parts[0] else parts[1]
     return number if -I64 <= number < I64 else None
@@ -79,16 +94,20 @@ def c_unsigned(word: bytes) -> int | None:
 
     A minus is undone modulo 2**64 and refused only if the result has its top bit set: -0 and -(2**64 - 1) pass.
     """
-    parts = _c_parts(word)
-    if parts is None or not _c_ended(word, parts[2]) or parts[1] >= U64:
+    parts = _c_number(word)
+    if parts is None:
         return None
-    number = (-parts[1]) % U64 if parts[0] else parts[1]
-    return None if parts[0] and number >= I64 else number
+    negative, magnitude = parts
+    number = truncated(-magnitude, U64) if negative else magnitude
+    return None if negative and top_bit(number, U64) else number
 
 
 def blank(word: bytes) -> bool:
     """Whether a word consists of C blanks only."""
-    return bool(word) and all(byte in BLANKS for byte in word)
+    for byte in word:
+        if not is_blank(byte):
+            return False
+    return len(word) > 0
 
 
 def counter(value: bytes) -> int | None:

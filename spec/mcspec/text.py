@@ -290,7 +290,7 @@ def _storage(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
     header = _header(words, rules)
     if isinstance(header, str):
         swallowed = (*clauses, *_quiet_error(quiet=quiet), "text.store.header-error", header)
-        return Answer(BAD_FORMAT, quiet, swallowed, swallow=length + 2)
+        return Answer(BAD_FORMAT, quiet, swallowed, swallow=arith.block_length(length))
     return _accepted(words, header, length, clauses, quiet=quiet)
 
 
@@ -348,7 +348,7 @@ def _header(words: tuple[bytes, ...], rules: Rules) -> tuple[int, int, int | Non
         unique = _counter(words[5], rules) if len(words) > 5 else None
         if unique is None:
             return "text.number.cas-strict"
-    return flags % rules.limits.flags, arith.signed32(exptime), unique
+    return arith.truncated(flags, rules.limits.flags), arith.signed32(exptime), unique
 
 
 def _length(word: bytes, rules: Rules) -> int | None:
@@ -358,7 +358,7 @@ def _length(word: bytes, rules: Rules) -> int | None:
     else:
         wide = scan.c_signed(word)
         number = None if wide is None else arith.signed32(wide)
-    return number if number is not None and 0 <= number <= rules.limits.value_length else None
+    return number if number is not None and arith.length_allowed(number, rules.limits.value_length) else None
 
 
 def _length_clause(word: bytes) -> str:
@@ -394,7 +394,7 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     if delta is None:
         clause = "text.number.delta-range" if words[2].isdigit() else "text.number.delta-strict"
         return Answer(BAD_DELTA, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.delta.bad-delta", clause))
-    if delta >= 2**63:
+    if arith.top_bit(delta, scan.U64):
         clauses = (*clauses, "text.number.delta-range")
     return Simple(words[0].decode(), words[1], delta, quiet, clauses)
 

@@ -151,3 +151,12 @@ def test_eviction_is_allowed_under_pressure_only() -> None:
     assert len(cache.find(stored.cache, b"a", NOW, Rules())) == 1
     assert {found.item is None for found in cache.find(pressed, b"a", NOW, Rules())} == {True, False}
     assert len(cache.find(pressed, b"a", NOW, Rules(evictions=False))) == 1
+
+
+def test_a_flush_takes_what_may_also_have_expired() -> None:
+    """One sure reason to be gone is enough, however unsure the other is."""
+    (stored,) = cache.store(Cache(), Entry("set", b"k", 0, 10, b"x", Now(0, 0)), Now(0, 0), Rules())
+    (flushed,) = cache.flush(stored.cache, 6, Now(1, 1), Rules())
+    assert [found.item for found in cache.find(flushed, b"k", Now(9, 11), Rules())] == [None]
+    both = cache.find(stored.cache, b"k", Now(9, 11), Rules())
+    assert [found.item is None for found in both] == [False, True]
