@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint format docs bench mutants lockstep memcached clean
+.PHONY: help check verify test lint format docs bench mutants lockstep prove spin memcached clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ $(READY): pyproject.toml
 
 check: $(READY) ## judge the bundled server (ARGS='text.get*' narrows it)
 	$(BIN)/mcspec check $(ARGS)
+
+verify: $(READY) ## explore the models and prove their laws (ARGS=--mutants plants every bug)
+	$(BIN)/mcspec verify $(ARGS)
 
 test: $(READY) memcached ## run every test; judges the real memcached too where it can be had
 	$(BIN)/python -m pytest $(ARGS)
@@ -44,14 +47,21 @@ docs: $(READY) ## build the documentation into build/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "build/docs/index.html"
 
-bench: $(READY) memcached ## measure the server beside memcached
+bench: $(READY) memcached ## measure the server beside memcached, and the explorer beside a bare counter
 	$(BIN)/python tests/bench/bench.py $(ARGS)
+	$(BIN)/python -m tests.bench.explorer
 
 mutants: $(READY) ## plant bugs in the server and print which clause catches each
 	$(BIN)/python -m tests.mutants.run $(ARGS)
 
 lockstep: $(READY) ## random streams through specification and server (ARGS='--streams 1000000')
 	$(BIN)/python -m tests.lockstep.campaign $(ARGS)
+
+prove: $(READY) ## let CrossHair go through every path of the integer and token rules
+	$(BIN)/python -m tests.spec.prove $(ARGS)
+
+spin: $(READY) ## the dispatch model in Spin beside the explorer (needs spin and a C compiler)
+	$(BIN)/python -m tests.spin.twin $(ARGS)
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .mcspec .import_linter_cache .coverage .coverage.*

@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, scan
-from mcspec.arith import ALIVE, DEAD, NEVER, OPEN, PAST, RELATIVE, SAME, Span
+from mcspec.arith import ALIVE, DEAD, NEVER, OPEN, PAST, RELATIVE, SAME, UNSURE, Span
 from mcspec.frozen import FrozenMap
 
 if TYPE_CHECKING:
