@@ -4,68 +4,25 @@ Nothing here knows the wire except that an item keeps its value inside the block
 formatting and no copy. Time is whole seconds and is set from outside (`Cache.now`).
 """
 
-import sys
 from collections import OrderedDict
-from enum import IntEnum
-from itertools import count
-from typing import Final
+from collections.abc import Callable
+from itertools import count, repeat
 
+from mcserver.items import NEVER, Block, Item, Outcome, StoreMode, item_size
 from mcserver.numbers import U64, lenient_u64
-from mcserver.settings import ARITHMETIC_ITEM_MAX, FLAGS_SIZE, ITEM_OVERHEAD, RELATIVE_MAX, Settings
+from mcserver.settings import ARITHMETIC_ITEM_MAX, RELATIVE_MAX, Settings
+from mcserver.slabs import Slabs
 from mcserver.stats import Stats
-
-#: An item's bytes as sent: never written to once the item is stored, so replies may refer to them.
-Block = bytes | bytearray
 
 #: tuning: how many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
 _CLOCK_LEAD = 2
 _LINE_END = 2
+#: tuning: Classes with chunks up to this many bytes may fill one page even when memory is full (as in memcached).
+_FLOOR_MAX = 8192
+#: Seconds between two moves of one item to the front, in flat mode.
+_BUMP_INTERVAL = 60
 
-#: A second that never comes: the deadline of what does not expire, and of a flush that nobody ordered.
-NEVER: Final = sys.maxsize
-
-
-class StoreMode(IntEnum):
-    """The storage commands."""
-
-    SET = 0
-    ADD = 1
-    REPLACE = 2
-    APPEND = 3
-    PREPEND = 4
-    CAS = 5
-
-
-class Outcome(IntEnum):
-    """What an operation on the cache came to."""
-
-    STORED = 0
-    NOT_STORED = 1
-    EXISTS = 2
-    NOT_FOUND = 3
-    NON_NUMERIC = 4
-    NO_MEMORY = 5
-
-
-class Item:
-    """One stored value. `block` is ``VALUE key flags length CRLF value CRLF``; the value begins at `head`."""
-
-    __slots__ = ("block", "cas", "exptime", "flags", "head", "size", "time")
-
-    def __init__(self, block: Block, head: int, flags: int, exptime: int, size: int, cas: int, time: int) -> None:
-        """Make an item; `exptime` is a second as `Cache.deadline` gives it, `time` the second it was stored."""
-        self.block = block
-        self.head = head
-        self.flags = flags
-        self.exptime = exptime
-        self.size = size
-        self.cas = cas
-        self.time = time
-
-
-def item_size(key: bytes, flags: int, length: int) -> int:
-    """Bytes an item is accounted with, by memcached's layout; `length` is the value's."""
-    return ITEM_OVERHEAD + len(key) + 1 + (FLAGS_SIZE if flags else 0) + length + _LINE_END
+__all__ = ["NEVER", "Block", "Cache", "Item", "Outcome", "StoreMode", "item_size"]
 
 
 class Cache:
@@ -81,8 +38,13 @@ class Cache:
         "items",
         "limit",
         "now",
+        "on_evict",
         "reserved",
+        "segmented",
+        "slabs",
         "stats",
+        "taken",
+        "temporary_ttl",
         "used",
     )
 
@@ -92,17 +54,26 @@ class Cache:
         self.stats = stats
         #: The current second. Whoever feeds the cache keeps it up to date.
         self.now = now
-        #: Bytes of stored items, and of values still arriving.
-        self.used = self.reserved = 0
+        self.slabs = Slabs(settings)
+        #: Bytes of stored items.
+        self.used = 0
+        #: What stored items, and values still arriving, cost of `limit` (see `mcserver.slabs`), in bytes.
+        self.taken = self.reserved = 0
         #: From this second on, items stored at or before it are gone; `NEVER` for none.
         self.flush_at = NEVER
-        #: Largest item, and all items together, in bytes.
+        #: Largest item, and the cost of all items together, in bytes.
         self.item_size_max = settings.item_size_max
         self.limit = settings.memory_limit
         self._evict = settings.evict
         self._started = now - _CLOCK_LEAD
+        #: Whether every hit counts as a use at once; else a minute must have gone by since the last one.
+        self.segmented = settings.segmented
+        #: Items stored with at most this many seconds to live are evicted last; None for no such favour.
+        self.temporary_ttl = settings.temporary_ttl
+        #: Called with key and item of everything that is evicted alive; None costs nothing.
+        self.on_evict: Callable[[bytes, Item], None] | None = None
         #: tuning: Any first number would do; memcached gives 2.
-        self._next_cas = count(2).__next__
+        self._next_cas: Callable[[], int] = (count(2) if settings.cas else repeat(0)).__next__
         self._swept = self._started
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -138,7 +109,8 @@ class Cache:
             self.flush_at = due - 1
         elif due > self._started:
             self.items.clear()
-            self.used = 0
+            self.slabs.clear()
+            self.used = self.taken = 0
 
     # -- lookup -------------------------------------------------------------------------------------------------
 
@@ -166,8 +138,18 @@ class Cache:
             self.drop(key)
             return None
         stats.get_hits += 1
-        self.items.move_to_end(key)
+        item.slab.get_hits += 1
+        self.use(key, item)
         return item
+
+    def use(self, key: bytes, item: Item) -> None:
+        """Make a live item that was hit the most recent; in flat mode only when it was not within the last minute."""
+        item.fetched = True
+        if self.segmented:
+            self.items.move_to_end(key)
+        elif self.now - item.time >= _BUMP_INTERVAL:
+            item.time = self.now
+            self.items.move_to_end(key)
 
     def touch(self, key: bytes, deadline: int) -> Item | None:
         """Give a live item a new `deadline` and make it most recent; None when there is none."""
@@ -177,16 +159,19 @@ class Cache:
             self.stats.touch_misses += 1
             return None
         self.stats.touch_hits += 1
+        item.slab.touch_hits += 1
         item.exptime = deadline
-        self.items.move_to_end(key)
+        self.use(key, item)
         return item
 
     def delete(self, key: bytes) -> bool:
         """Drop a live item; False when there is none."""
-        if self.find(key) is None:
+        item = self.find(key)
+        if item is None:
             self.stats.delete_misses += 1
             return False
         self.stats.delete_hits += 1
+        item.slab.delete_hits += 1
         self.drop(key)
         return True
 
@@ -195,30 +180,69 @@ class Cache:
         item = self.items.pop(key, None)
         if item is not None:
             self.used -= item.size
+            self.taken -= self.slabs.remove(item.slab, item.size)
 
     # -- memory -------------------------------------------------------------------------------------------------
 
     def make_room(self, size: int) -> bool:
-        """Whether `size` more bytes fit, after evicting the least recently used items where that is allowed."""
-        room = self.limit - self.reserved - size
-        if self.used > room:
+        """Whether an item of `size` bytes more fits, after evicting the least recently used where that is allowed."""
+        cost = self.slabs.cost(size)
+        room = self.limit - self.reserved - cost
+        if self.taken > room:
             if self._evict:
                 self._evict_down_to(room)
             else:
                 self._sweep_once_a_second()
-        return self.used <= room
+            slab = self.slabs.find(size)
+            if self.taken > room and (slab.chunk > _FLOOR_MAX or slab.chunks >= slab.per_page):
+                slab.out_of_memory += 1
+                return False
+        return True
+
+    def set_limit(self, limit: int) -> None:
+        """Set the memory for items, in bytes; evicts down to it at once."""
+        self.limit = limit
+        if self._evict:
+            self._evict_down_to(limit - self.reserved)
 
     def _evict_down_to(self, room: int) -> None:
         items = self.items
-        while self.used > room:
-            if not items:
-                return
-            _, item = items.popitem(last=False)
-            self.used -= item.size
+        spared = 0
+        while self.taken > room and items:
+            key, item = items.popitem(last=False)
             if self.dead(item):
-                self.stats.reclaimed += 1
+                self._count_reclaimed(item)
+            elif self._temporary(item) and spared <= len(items):
+                items[key] = item
+                spared += 1
+                continue
             else:
-                self.stats.evictions += 1
+                self._count_evicted(key, item)
+            self.used -= item.size
+            self.taken -= self.slabs.remove(item.slab, item.size)
+
+    def _temporary(self, item: Item) -> bool:
+        return self.temporary_ttl is not None and item.exptime - item.time <= self.temporary_ttl
+
+    def _count_reclaimed(self, item: Item) -> None:
+        self.stats.reclaimed += 1
+        item.slab.reclaimed += 1
+        if not item.fetched:
+            self.stats.expired_unfetched += 1
+            item.slab.expired_unfetched += 1
+
+    def _count_evicted(self, key: bytes, item: Item) -> None:
+        slab = item.slab
+        self.stats.evictions += 1
+        slab.evicted += 1
+        slab.evicted_time = self.now - item.time
+        if item.exptime != NEVER:
+            slab.evicted_nonzero += 1
+        if not item.fetched:
+            self.stats.evicted_unfetched += 1
+            slab.evicted_unfetched += 1
+        if self.on_evict is not None:
+            self.on_evict(key, item)
 
     def _sweep_once_a_second(self) -> None:
         #: tuning: A sweep is linear in the cache.
@@ -227,20 +251,20 @@ class Cache:
             self._sweep()
 
     def reserve(self, size: int) -> bool:
-        """Hold `size` bytes for a value that is still arriving; False when they do not fit."""
+        """Hold room for an item of `size` bytes whose value is still arriving; False when it does not fit."""
         fits = self.make_room(size)
         if fits:
-            self.reserved += size
+            self.reserved += self.slabs.cost(size)
         return fits
 
     def release(self, size: int) -> None:
-        """Give back what `reserve` held."""
-        self.reserved -= size
+        """Give back what `reserve` held for `size` bytes."""
+        self.reserved -= self.slabs.cost(size)
 
     def _sweep(self) -> None:
-        for key in [key for key, item in self.items.items() if self.dead(item)]:
+        for key, item in [pair for pair in self.items.items() if self.dead(pair[1])]:
             self.drop(key)
-            self.stats.reclaimed += 1
+            self._count_reclaimed(item)
 
     # -- storing ------------------------------------------------------------------------------------------------
 
@@ -250,11 +274,18 @@ class Cache:
         cas = self._next_cas()
         self.stats.total_items += 1
         item = items.get(key)
+        slabs = self.slabs
+        slab = slabs.find(size)
+        slab.cmd_set += 1
+        self.taken += slabs.add(slab, size)
         if item is None:
             self.used += size
-            items[key] = Item(block, head, flags, deadline, size, cas, self.now)
+            items[key] = Item(block, head, flags, deadline, size, cas, self.now, slab)
             return
         self.used += size - item.size
+        self.taken -= slabs.remove(item.slab, item.size)
+        item.slab = slab
+        item.fetched = False
         item.block = block
         item.head = head
         item.flags = flags
@@ -288,13 +319,15 @@ class Cache:
                 if mode is not StoreMode.ADD:
                     return Outcome.NOT_STORED
             elif mode is StoreMode.ADD:
-                self.items.move_to_end(key)
+                self.use(key, old)
                 return Outcome.NOT_STORED
             elif mode is StoreMode.CAS:
                 if old.cas != unique:
                     self.stats.cas_badval += 1
+                    old.slab.cas_badval += 1
                     return Outcome.EXISTS
                 self.stats.cas_hits += 1
+                old.slab.cas_hits += 1
             elif mode is not StoreMode.REPLACE:
                 value = memoryview(block)[head:-_LINE_END]
                 return self._join(key, old, value, append=mode is StoreMode.APPEND)
@@ -333,9 +366,11 @@ class Cache:
         if increment:
             value = (value + delta) % U64
             stats.incr_hits += 1
+            item.slab.incr_hits += 1
         else:
             value = max(value - delta, 0)
             stats.decr_hits += 1
+            item.slab.decr_hits += 1
         text = b"%d" % value
         length = len(item.block) - item.head - _LINE_END
         padded = text.ljust(length)
@@ -349,5 +384,5 @@ class Cache:
         # A new block: replies that still wait to be sent refer to the old one.
         item.block = bytes(item.block[: item.head]) + padded + b"\r\n"
         item.cas = self._next_cas()
-        self.items.move_to_end(key)
+        self.use(key, item)
         return text

@@ -238,7 +238,9 @@ class Connection:
                 elif item.exptime > now < cache.flush_at:
                     block = item.block
                     cache.items.move_to_end(key)
+                    item.fetched = True
                     stats.get_hits += 1
+                    item.slab.get_hits += 1
                     if len(block) <= COPY_MAX:
                         out.append(block + _END)
                     else:

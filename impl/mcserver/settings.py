@@ -46,3 +46,35 @@ class Settings:
     flush_allowed: bool = True
     #: Number of ``-v``: 1 reports listeners and trouble, 2 also every command line.
     verbosity: int = 0
+    #: True (``-A``) lets the ``shutdown`` command end the process.
+    shutdown_allowed: bool = False
+    #: False (``-C``) gives items no cas unique: 0 is shown, and the cas command always answers EXISTS.
+    cas: bool = True
+    #: Byte that ends the prefix of a key in ``stats detail`` (``-D``), which also switches the counting on.
+    prefix_delimiter: bytes = b":"
+    #: Whether prefixes are counted from the start.
+    detail: bool = False
+    #: False (``-X``) refuses the commands that list keys.
+    dump_allowed: bool = True
+    #: False (``-W``) refuses ``watch``.
+    watch_allowed: bool = True
+    #: Ratio of the chunk sizes of neighbouring slab classes (``-f``).
+    growth_factor: float = 1.25
+    #: Bytes for key, value and flags in the smallest chunk (``-n``).
+    chunk_size: int = 48
+    #: Largest chunk in bytes (``-o slab_chunk_max``, in KiB there).
+    chunk_max: int = 512 * KIB
+    #: Commands of one client between two turns of the others (``-R``); None takes the server's own measure.
+    requests_per_turn: int | None = None
+    #: Connections the system may queue before they are accepted (``-b``).
+    backlog: int = 1024
+    #: Move items to the front of the LRU at every hit; False (``lru mode flat``) at most once a minute.
+    segmented: bool = True
+    #: Items with at most this many seconds to live are evicted last; None for no such favour (``-o temporary_ttl``).
+    temporary_ttl: int | None = None
+    #: Whether expired items are looked for in the background (``-o no_lru_crawler``).
+    crawler: bool = True
+    #: Seconds after which a client that sent nothing is disconnected; 0 for never (``-o idle_timeout``).
+    idle_timeout: int = 0
+    #: Whether the ``debugtime`` command of memcached's debug builds works (``-o debugtime``): for tests.
+    debugtime: bool = False

@@ -18,11 +18,15 @@ class Stats:
         "cmd_set",
         "cmd_touch",
         "conn_yields",
+        "crawler_checked",
+        "crawler_reclaimed",
         "decr_hits",
         "decr_misses",
         "delete_hits",
         "delete_misses",
+        "evicted_unfetched",
         "evictions",
+        "expired_unfetched",
         "get_expired",
         "get_flushed",
         "get_hits",
@@ -58,7 +62,11 @@ class Stats:
         self.decr_misses: int = 0
         self.delete_hits: int = 0
         self.delete_misses: int = 0
+        self.crawler_checked: int = 0
+        self.crawler_reclaimed: int = 0
+        self.evicted_unfetched: int = 0
         self.evictions: int = 0
+        self.expired_unfetched: int = 0
         self.get_expired: int = 0
         self.get_flushed: int = 0
         self.get_hits: int = 0

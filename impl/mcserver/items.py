@@ -1,0 +1,64 @@
+"""What the store holds: an item, its size, and the names of what can be done and what may come of it."""
+
+import sys
+from enum import IntEnum
+from typing import Final
+
+from mcserver.settings import FLAGS_SIZE, ITEM_OVERHEAD
+from mcserver.slabs import SlabClass
+
+#: An item's bytes as sent: never written to once the item is stored, so replies may refer to them.
+Block = bytes | bytearray
+
+_LINE_END = 2
+
+#: A second that never comes: the deadline of what does not expire, and of a flush that nobody ordered.
+NEVER: Final = sys.maxsize
+
+
+class StoreMode(IntEnum):
+    """The storage commands."""
+
+    SET = 0
+    ADD = 1
+    REPLACE = 2
+    APPEND = 3
+    PREPEND = 4
+    CAS = 5
+
+
+class Outcome(IntEnum):
+    """What an operation on the cache came to."""
+
+    STORED = 0
+    NOT_STORED = 1
+    EXISTS = 2
+    NOT_FOUND = 3
+    NON_NUMERIC = 4
+    NO_MEMORY = 5
+
+
+class Item:
+    """One stored value. `block` is ``VALUE key flags length CRLF value CRLF``; the value begins at `head`."""
+
+    __slots__ = ("block", "cas", "exptime", "fetched", "flags", "head", "size", "slab", "time")
+
+    def __init__(
+        self, block: Block, head: int, flags: int, exptime: int, size: int, cas: int, time: int, slab: SlabClass
+    ) -> None:
+        """Make an item; `exptime` is a second as `Cache.deadline` gives it, `time` the second it was stored."""
+        self.block = block
+        self.head = head
+        self.flags = flags
+        self.exptime = exptime
+        self.size = size
+        self.cas = cas
+        self.time = time
+        self.slab = slab
+        #: Whether a hit has been counted since the value was stored.
+        self.fetched = False
+
+
+def item_size(key: bytes, flags: int, length: int) -> int:
+    """Bytes an item is accounted with, by memcached's layout; `length` is the value's."""
+    return ITEM_OVERHEAD + len(key) + 1 + (FLAGS_SIZE if flags else 0) + length + _LINE_END
