@@ -1,7 +1,7 @@
 """A value on its way in: collected and stored when it is whole, or dropped byte by byte when it was refused."""
 
 from mcserver import replies
-from mcserver.cache import Cache, StoreMode, item_size
+from mcserver.cache import NEVER, Cache, Outcome, StoreMode, item_size
 from mcserver.stats import Stats
 from mcserver.storage import StoreHeader
 from mcserver.text import STORE_REPLIES
@@ -14,7 +14,18 @@ _LINE_END = 2
 class Arrival:
     """The value that follows a storage command's line. One that is not to be stored holds nothing."""
 
-    __slots__ = ("_buffer", "_cache", "_deadline", "_header", "_refusal", "_size", "_stats", "kept", "missing")
+    __slots__ = (
+        "_buffer",
+        "_cache",
+        "_deadline",
+        "_header",
+        "_refusal",
+        "_size",
+        "_stats",
+        "kept",
+        "missing",
+        "outcome",
+    )
 
     def __init__(self, cache: Cache, stats: Stats, header: StoreHeader) -> None:
         """Decide on `header`, whose length is known: hold memory for its value, or refuse it."""
@@ -25,6 +36,8 @@ class Arrival:
         self._deadline: int
         self._size: int
         self._refusal = header.error
+        #: What came of the value, once it was whole and could be stored or not.
+        self.outcome: Outcome | None = None
         if not self._refusal:
             self._hold(item_size(header.key, header.flags, header.length))
         #: Whether the value is collected (True) or swallowed.
@@ -74,6 +87,7 @@ class Arrival:
                 outcome = store(
                     header.mode, header.key, block, head, header.flags, self._deadline, self._size, header.unique
                 )
+                self.outcome = outcome
                 reply = STORE_REPLIES[outcome]
             else:
                 reply = replies.BAD_DATA_CHUNK
@@ -83,3 +97,15 @@ class Arrival:
         """Give back the memory held for a value that will never be whole."""
         if self.kept:
             self._cache.release(self._size)
+
+    @property
+    def refusal_name(self) -> str:
+        """Why the value is not stored, as log lines call it."""
+        return "too_large" if self._refusal == replies.TOO_LARGE else "no_memory"
+
+    def summary(self) -> tuple[bytes, StoreMode, Outcome, int, int, int]:
+        """Key, mode, outcome, seconds to live (0: for ever), slab class and length of a value that was whole."""
+        header = self._header
+        ttl = 0 if self._deadline == NEVER else self._deadline - self._cache.now
+        outcome = Outcome.NOT_STORED if self.outcome is None else self.outcome
+        return header.key, header.mode, outcome, ttl, self._cache.slabs.find(self._size).id, header.length

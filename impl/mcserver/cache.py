@@ -9,13 +9,14 @@ from collections.abc import Callable
 from itertools import count, repeat
 
 from mcserver.items import NEVER, Block, Item, Outcome, StoreMode, item_size
-from mcserver.numbers import U64, lenient_u64
-from mcserver.settings import ARITHMETIC_ITEM_MAX, RELATIVE_MAX, Settings
+from mcserver.settings import RELATIVE_MAX, Settings
 from mcserver.slabs import Slabs
 from mcserver.stats import Stats
 
 #: tuning: how many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
 _CLOCK_LEAD = 2
+#: What is dead at once dies this many seconds before the process started: ``mg t`` shows it.
+_PAST = 61
 _LINE_END = 2
 #: tuning: Classes with chunks up to this many bytes may fill one page even when memory is full (as in memcached).
 _FLOOR_MAX = 8192
@@ -29,16 +30,19 @@ class Cache:
     """All items of a server. Operations take live keys of at most 250 bytes and never raise."""
 
     __slots__ = (
+        "_cas",
         "_evict",
-        "_next_cas",
+        "_past",
         "_started",
         "_swept",
         "flush_at",
         "item_size_max",
         "items",
         "limit",
+        "next_cas",
         "now",
         "on_evict",
+        "on_lookup",
         "reserved",
         "segmented",
         "slabs",
@@ -66,14 +70,18 @@ class Cache:
         self.limit = settings.memory_limit
         self._evict = settings.evict
         self._started = now - _CLOCK_LEAD
+        self._past = now - _PAST
         #: Whether every hit counts as a use at once; else a minute must have gone by since the last one.
         self.segmented = settings.segmented
         #: Items stored with at most this many seconds to live are evicted last; None for no such favour.
         self.temporary_ttl = settings.temporary_ttl
         #: Called with key and item of everything that is evicted alive; None costs nothing.
         self.on_evict: Callable[[bytes, Item], None] | None = None
+        #: Called with every key that is looked up and the item found; None costs next to nothing.
+        self.on_lookup: Callable[[bytes, Item | None], None] | None = None
+        self._cas = settings.cas
         #: tuning: Any first number would do; memcached gives 2.
-        self._next_cas: Callable[[], int] = (count(2) if settings.cas else repeat(0)).__next__
+        self.next_cas: Callable[[], int] = (count(2) if settings.cas else repeat(0)).__next__
         self._swept = self._started
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -81,10 +89,10 @@ class Cache:
     def deadline(self, exptime: int) -> int:
         """The second at which an item given `exptime` now is dead: `NEVER`, or one gone by for what is dead at once."""
         if exptime > RELATIVE_MAX:
-            return exptime
+            return max(exptime, self._past)
         if exptime > 0:
             return self.now + exptime
-        return self._started if exptime else NEVER
+        return self._past if exptime else NEVER
 
     def dead(self, item: Item) -> bool:
         """Whether `item` has expired or was flushed."""
@@ -119,13 +127,17 @@ class Cache:
         item = self.items.get(key)
         if item is not None and self.dead(item):
             self.drop(key)
-            return None
+            item = None
+        if self.on_lookup is not None:
+            self.on_lookup(key, item)
         return item
 
     def fetch(self, key: bytes) -> Item | None:
         """`find` for the get commands: counts the hit or miss and makes the item most recent."""
         stats = self.stats
         item = self.items.get(key)
+        if self.on_lookup is not None:
+            self.on_lookup(key, None if item is None or self.dead(item) else item)
         if item is None:
             stats.get_misses += 1
             return None
@@ -143,11 +155,20 @@ class Cache:
         return item
 
     def use(self, key: bytes, item: Item) -> None:
-        """Make a live item that was hit the most recent; in flat mode only when it was not within the last minute."""
-        item.fetched = True
-        if self.segmented:
+        """Note a hit on a live item and make it the most recent.
+
+        As in memcached the first hit does not count as an access, for `Item.time`, but those that follow do.
+        """
+        if item.fetched or not self.segmented:
+            item.fetched = True
+            self.freshen(key, item)
+        else:
+            item.fetched = True
             self.items.move_to_end(key)
-        elif self.now - item.time >= _BUMP_INTERVAL:
+
+    def freshen(self, key: bytes, item: Item) -> None:
+        """Make a live item the most recent; in flat mode only when it was not within the last minute."""
+        if self.segmented or self.now - item.time >= _BUMP_INTERVAL:
             item.time = self.now
             self.items.move_to_end(key)
 
@@ -164,16 +185,16 @@ class Cache:
         self.use(key, item)
         return item
 
-    def delete(self, key: bytes) -> bool:
-        """Drop a live item; False when there is none."""
+    def delete(self, key: bytes) -> Item | None:
+        """Drop a live item and return it; None when there is none."""
         item = self.find(key)
         if item is None:
             self.stats.delete_misses += 1
-            return False
+            return None
         self.stats.delete_hits += 1
         item.slab.delete_hits += 1
         self.drop(key)
-        return True
+        return item
 
     def drop(self, key: bytes) -> None:
         """Forget whatever is under `key`, live or dead."""
@@ -266,12 +287,40 @@ class Cache:
             self.drop(key)
             self._count_reclaimed(item)
 
+    def crawl(self, classes: frozenset[int] | None, most: int) -> None:
+        """Drop the dead among the items of `classes` (None: all), looking at `most` of each class (0: every one)."""
+        seen: dict[int, int] = {}
+        stats = self.stats
+        for key, item in list(self.items.items()):
+            slab = item.slab
+            if classes is not None and slab.id not in classes:
+                continue
+            checked = seen[slab.id] = seen.get(slab.id, 0) + 1
+            if most and checked > most:
+                continue
+            stats.crawler_checked += 1
+            slab.crawler_checked += 1
+            if self.dead(item):
+                self.drop(key)
+                stats.crawler_reclaimed += 1
+                slab.crawler_reclaimed += 1
+
     # -- storing ------------------------------------------------------------------------------------------------
 
-    def put(self, key: bytes, block: Block, head: int, flags: int, deadline: int, size: int) -> None:
-        """Store a value with a new cas unique, replacing what is under `key`. Room must have been made."""
+    def put(
+        self,
+        key: bytes,
+        block: Block,
+        head: int,
+        flags: int,
+        deadline: int,
+        size: int,
+        unique: int = -1,
+        marks: int = 0,
+    ) -> None:
+        """Store a value, replacing what is under `key`; -1 stands for a new cas unique. Room must have been made."""
         items = self.items
-        cas = self._next_cas()
+        cas = self.next_cas() if unique < 0 else unique
         self.stats.total_items += 1
         item = items.get(key)
         slabs = self.slabs
@@ -280,12 +329,13 @@ class Cache:
         self.taken += slabs.add(slab, size)
         if item is None:
             self.used += size
-            items[key] = Item(block, head, flags, deadline, size, cas, self.now, slab)
+            items[key] = Item(block, head, flags, deadline, size, cas, self.now, slab, marks)
             return
         self.used += size - item.size
         self.taken -= slabs.remove(item.slab, item.size)
         item.slab = slab
         item.fetched = False
+        item.marks = marks
         item.block = block
         item.head = head
         item.flags = flags
@@ -308,8 +358,10 @@ class Cache:
     ) -> Outcome:
         """Carry out a storage command whose value arrived whole; `unique` is that of a cas command.
 
-        Room must have been made for the value, which makes an item of `size` bytes.
+        Room must have been made for the value, which makes an item of `size` bytes. A cas unique is used up even when
+        nothing is stored.
         """
+        cas = self.next_cas()
         if mode is not StoreMode.SET:
             old = self.find(key)
             if old is None:
@@ -319,10 +371,10 @@ class Cache:
                 if mode is not StoreMode.ADD:
                     return Outcome.NOT_STORED
             elif mode is StoreMode.ADD:
-                self.use(key, old)
+                self.freshen(key, old)
                 return Outcome.NOT_STORED
             elif mode is StoreMode.CAS:
-                if old.cas != unique:
+                if old.cas != unique or not self._cas:
                     self.stats.cas_badval += 1
                     old.slab.cas_badval += 1
                     return Outcome.EXISTS
@@ -330,11 +382,14 @@ class Cache:
                 old.slab.cas_hits += 1
             elif mode is not StoreMode.REPLACE:
                 value = memoryview(block)[head:-_LINE_END]
-                return self._join(key, old, value, append=mode is StoreMode.APPEND)
-        self.put(key, block, head, flags, deadline, size)
+                return self.join(key, old, value, cas, append=mode is StoreMode.APPEND)
+        elif self.on_lookup is not None:
+            self.find(key)
+        self.put(key, block, head, flags, deadline, size, cas)
         return Outcome.STORED
 
-    def _join(self, key: bytes, old: Item, value: memoryview, *, append: bool) -> Outcome:
+    def join(self, key: bytes, old: Item, value: memoryview, unique: int, *, append: bool) -> Outcome:
+        """Put `value` behind or before that of the live item `old`; the new item's cas unique is `unique`."""
         own = memoryview(old.block)[old.head : -_LINE_END]
         length = len(own) + len(value)
         size = item_size(key, old.flags, length)
@@ -342,47 +397,5 @@ class Cache:
             return Outcome.NOT_STORED
         start = b"VALUE %b %d %d\r\n" % (key, old.flags, length)
         block = b"".join((start, own, value, b"\r\n") if append else (start, value, own, b"\r\n"))
-        self.put(key, block, len(start), old.flags, old.exptime, size)
+        self.put(key, block, len(start), old.flags, old.exptime, size, unique)
         return Outcome.STORED
-
-    # -- arithmetic ---------------------------------------------------------------------------------------------
-
-    def arithmetic(self, key: bytes, delta: int, *, increment: bool) -> Outcome | bytes:
-        """``incr``/``decr``: the new number as text, or why not.
-
-        Adding wraps at 2^64, subtracting stops at 0. A shorter number keeps the stored length, padded with blanks.
-        """
-        stats = self.stats
-        item = self.find(key)
-        if item is None:
-            if increment:
-                stats.incr_misses += 1
-            else:
-                stats.decr_misses += 1
-            return Outcome.NOT_FOUND
-        value = lenient_u64(bytes(item.block[item.head :])) if item.size <= ARITHMETIC_ITEM_MAX else None
-        if value is None:
-            return Outcome.NON_NUMERIC
-        if increment:
-            value = (value + delta) % U64
-            stats.incr_hits += 1
-            item.slab.incr_hits += 1
-        else:
-            value = max(value - delta, 0)
-            stats.decr_hits += 1
-            item.slab.decr_hits += 1
-        text = b"%d" % value
-        length = len(item.block) - item.head - _LINE_END
-        padded = text.ljust(length)
-        if len(padded) != length:
-            size = item_size(key, item.flags, len(text))  # far below any limit of items
-            if not self.make_room(size):
-                return Outcome.NO_MEMORY
-            block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)
-            self.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size)
-            return text
-        # A new block: replies that still wait to be sent refer to the old one.
-        item.block = bytes(item.block[: item.head]) + padded + b"\r\n"
-        item.cas = self._next_cas()
-        self.use(key, item)
-        return text

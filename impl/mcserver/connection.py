@@ -14,17 +14,18 @@ from typing import Final
 from mcserver import replies, text
 from mcserver.arrival import Arrival
 from mcserver.cache import Block, StoreMode
+from mcserver.dumps import Dump
+from mcserver.observe import Watcher
 from mcserver.retrieval import COPY_MAX, LINE_STARTS, WORDS, Buffer, Retrieval, start
 from mcserver.settings import KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
 from mcserver.storage import MODES, quick_set, read_header
+from mcserver.takeover import DUMPS, start_dump, watch_classes
 
 #: tuning: One step ends after this many bytes of values (the last one may exceed it) ...
 STEP_BYTES = 256 * 1024
-#: tuning: ... or this many commands without any.
+#: tuning: ... or this many commands without any, unless ``-R`` says otherwise.
 STEP_COMMANDS = 256
-#: tuning: So a command counts as much as sending this many bytes.
-_COMMAND_COST = STEP_BYTES // STEP_COMMANDS
 
 _CR = 13
 _END = replies.END
@@ -40,6 +41,7 @@ class Phase(IntEnum):
     VALUE = 2
     SWALLOW = 3
     CLOSED = 4
+    WATCH = 5
 
 
 # The phases as plain integers: the hot path compares them, and members of an enum are slow to look up.
@@ -48,6 +50,14 @@ _RETRIEVAL: Final = Phase.RETRIEVAL.value
 _VALUE: Final = Phase.VALUE.value
 _SWALLOW: Final = Phase.SWALLOW.value
 _CLOSED: Final = Phase.CLOSED.value
+_WATCH: Final = Phase.WATCH.value
+
+#: Phases as ``stats conns`` names them.
+_STATE_NAMES = ("read", "mwrite", "nread", "swallow", "closing", "watch")
+
+
+def _no_push(_data: bytes) -> bool:
+    return False
 
 
 class Connection:
@@ -56,6 +66,7 @@ class Connection:
     __slots__ = (
         "_arrival",
         "_cache",
+        "_cost",
         "_eof",
         "_out",
         "_partial",
@@ -65,9 +76,14 @@ class Connection:
         "_room",
         "_state",
         "_stats",
+        "_watcher",
+        "last",
         "more",
+        "number",
         "on_command",
         "on_state",
+        "push",
+        "quit",
     )
 
     def __init__(self, state: ServerState) -> None:
@@ -79,10 +95,19 @@ class Connection:
         self._out: list[Buffer] = []
         self._partial = bytearray()  # a command line without its end
         self._rest = b""  # input that waits for `resume`
-        self._retrieval: Retrieval  # while values are sent
+        self._retrieval: Retrieval | Dump  # while values or dumps are sent
+        self._watcher: Watcher | None = None
+        self._cost = STEP_BYTES // (state.settings.requests_per_turn or STEP_COMMANDS)
         self._eof = False
         self._room = STEP_BYTES  # what is left of this step
         self._arrival: Arrival  # while a value arrives
+        #: Its number in ``stats conns`` and log lines, and the second in which its last commands were carried out.
+        self.number = 0
+        self.last = state.cache.now
+        #: Whether the client said ``quit``.
+        self.quit = False
+        #: Takes what is sent without having been asked for now (log lines); False when there is no room for it.
+        self.push: Callable[[bytes], bool] = _no_push
         #: Input is left that needs no new bytes: call `resume` when there is room for its replies.
         self.more = False
         #: Called with the name of every state entered, for observers; None costs nothing.
@@ -100,6 +125,15 @@ class Connection:
         """What the next byte of input belongs to."""
         return Phase(self._phase)
 
+    @property
+    def between_commands(self) -> bool:
+        """Whether it waits for a command, or for the rest of a command's line."""
+        return self._phase == _COMMAND and not self.more
+
+    def state_name(self) -> str:
+        """What it is doing, as memcached's ``stats conns`` calls it."""
+        return "parse_cmd" if self._state.observer.fd == self.number else _STATE_NAMES[self._phase]
+
     def feed(self, data: bytes) -> list[Buffer]:
         """Take the next bytes and return pieces to send, in order; empty after the end of the conversation.
 
@@ -108,7 +142,7 @@ class Connection:
         """
         self._stats.bytes_read += len(data)
         out: list[Buffer] = []
-        if self._phase == _CLOSED:
+        if self._phase in {_CLOSED, _WATCH}:
             return out
         if self.more:
             self._rest = b"".join((self._rest, data))
@@ -146,6 +180,10 @@ class Connection:
         if self._phase in {_VALUE, _SWALLOW}:
             self._arrival.abandon()
             del self._arrival
+        if self._watcher is not None:
+            self._state.observer.unwatch(self._watcher)
+            self._watcher = None
+            self._state.look()
         self._partial = bytearray()
         self._rest = b""
         self.more = False
@@ -169,7 +207,7 @@ class Connection:
                 pos = self._commands(data, pos)
             elif phase in {_VALUE, _SWALLOW}:
                 pos = self._receive(data, pos)
-            elif phase == _CLOSED:
+            elif phase in {_CLOSED, _WATCH}:
                 return
             else:
                 self._send_values(data, pos)
@@ -204,14 +242,18 @@ class Connection:
         cache = self._cache
         stats = self._stats
         find = cache.items.get
-        now = cache.now
+        now = self.last = cache.now
+        observer = self._state.observer
+        observer.fd = self.number
+        plain = cache.segmented and not observer.active
+        cost = self._cost
         size = len(data)
         while pos != size:
             #: tuning: Enough for one step.
             if self._room <= 0:
                 self._yield(data, pos)
                 return pos
-            self._room -= _COMMAND_COST
+            self._room -= cost
             end = data.find(b"\n", pos)
             if end < 0:
                 self._keep_line(data, pos)
@@ -226,7 +268,7 @@ class Connection:
                 self._observe(data[begin:end])
             #: tuning: Enough to tell the two commands of the hot path; all others are told apart later.
             word = data[begin : begin + 4]
-            if word == b"get ":
+            if word == b"get " and plain:
                 # Only whole keys are in the cache, so what is found there was one key.
                 key = data[begin + 4 : end]
                 item = find(key)
@@ -238,7 +280,10 @@ class Connection:
                 elif item.exptime > now < cache.flush_at:
                     block = item.block
                     cache.items.move_to_end(key)
-                    item.fetched = True
+                    if item.fetched:
+                        item.time = now
+                    else:
+                        item.fetched = True
                     stats.get_hits += 1
                     item.slab.get_hits += 1
                     if len(block) <= COPY_MAX:
@@ -249,7 +294,7 @@ class Connection:
                     #: tuning: Pace.
                     self._room -= len(block)
                     continue
-            elif word == b"set ":
+            elif word == b"set " and plain:
                 after = quick_set(cache, stats, data, pos, data[begin:end])
                 if after:
                     out.append(replies.STORED)
@@ -258,9 +303,12 @@ class Connection:
             if pos - begin < text.LINE_MIN:
                 out.append(replies.BAD_FORMAT)
             else:
-                self._dispatch(data[begin:end])
+                self._dispatch(data[begin:end], begin)
                 if self._phase != _COMMAND:
                     return pos
+                # The command may have changed what the fast paths rely on.
+                now = cache.now
+                plain = cache.segmented and not observer.active
         return pos
 
     def _observe(self, line: bytes) -> None:
@@ -270,27 +318,35 @@ class Connection:
         if self.on_command is not None:
             self.on_command(line)
 
-    def _dispatch(self, line: bytes) -> None:
+    def _dispatch(self, line: bytes, begin: int) -> None:
         word, _, _ = line.partition(b" ")
         if word in WORDS:
             cursor = start(self._cache, line)
             if isinstance(cursor, bytes):
                 self._out.append(cursor)
             else:
+                if self._state.observer.active:
+                    cursor.observer = self._state.observer
                 self._retrieval = cursor
                 self._phase = _RETRIEVAL
             return
         tokens = [token for token in line.split(b" ") if token]
+        if word == b"watch" or (word == b"lru_crawler" and tokens[1:2] in DUMPS):
+            self._take_over(tokens, alone=begin == 0 or self._out[-1:] == [replies.META_NOOP])
+            return
         handler = text.COMMANDS.get(word)
         if handler is not None:
             reply = handler(self._state, tokens)
-            if reply:
+            if reply is None:
+                self._enter(_CLOSED, "closing")
+            elif reply:
                 self._out.append(reply)
             return
         mode = MODES.get(word)
         if mode is not None:
             self._begin_value(mode, tokens)
         elif word == b"quit":
+            self.quit = True
             self._enter(_CLOSED, "closing")
         else:
             answer = text.unknown(tokens or [b""])
@@ -298,6 +354,29 @@ class Connection:
                 self._enter(_CLOSED, "closing")
             elif answer:
                 self._out.append(answer)
+
+    def _take_over(self, tokens: list[bytes], *, alone: bool) -> None:
+        """Begin a dump or a watch; `alone` tells that no other request of this chunk came before."""
+        if tokens[0] == b"watch":
+            classes = watch_classes(self._state, tokens, alone=alone)
+            if isinstance(classes, bytes):
+                self._out.append(classes)
+                return
+            self._watcher = self._state.observer.watch(classes, self.push)
+            self._state.look()
+            if self._watcher is None:
+                self._out.append(replies.WATCHER_TOO_MANY)
+            else:
+                self._out.append(replies.OK)
+                self._enter(_WATCH, "watch")
+            return
+        dump = start_dump(self._state, tokens, alone=alone)
+        if isinstance(dump, bytes):
+            self._out.append(dump)
+        else:
+            self._out.append(replies.OK)
+            self._retrieval = dump
+            self._phase = _RETRIEVAL
 
     def _send_values(self, data: bytes, pos: int) -> None:
         self._room = self._retrieval.run(self._out, self._room)
@@ -345,6 +424,11 @@ class Connection:
             self._out.append(replies.BAD_FORMAT)
             return
         self._arrival = Arrival(self._cache, self._stats, header)
+        observer = self._state.observer
+        if observer.active and not header.error:
+            observer.announced(header.key)
+            if not self._arrival.kept:
+                observer.refused(header.key, mode, self._arrival.refusal_name)
         phase, name = (_VALUE, "nread") if self._arrival.kept else (_SWALLOW, "swallow")
         self._enter(phase, name)
 
@@ -352,7 +436,10 @@ class Connection:
         arrival = self._arrival
         pos = arrival.take(data, pos)
         if arrival.missing == 0:
+            self._state.observer.fd = self.number
             reply = arrival.finish()
+            if self._state.observer.active and arrival.outcome is not None:
+                self._state.observer.stored(*arrival.summary())
             del self._arrival
             self._enter(_COMMAND, "new_cmd")
             if reply:

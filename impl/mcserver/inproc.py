@@ -10,6 +10,7 @@ from mcserver import replies
 from mcserver.connection import Connection as _Engine
 from mcserver.engine import Engine
 from mcserver.options import OptionError, parse
+from mcserver.peers import NOWHERE
 
 #: The Unix time at which every server starts, in seconds.
 START = 1_800_000_000.0
@@ -28,6 +29,8 @@ class Connection:
         self._closed = engine is None
         if engine is None:
             self._received.append(replies.TOO_MANY_CONNECTIONS)
+        else:
+            engine.push = self._push
 
     def send(self, chunk: bytes) -> None:
         """Deliver bytes to the server and let it do everything they allow. Ignored once either side has closed."""
@@ -65,19 +68,23 @@ class Connection:
             self._finish()
         self._received.clear()
 
+    def _push(self, data: bytes) -> bool:
+        self._received.append(data)
+        return True
+
     def _finish(self) -> None:
         engine = self._engine
         if engine is not None:
             engine.abort()
             self._engine = None
             self._closed = True
-            self._server.dismiss()
+            self._server.dismiss(engine.number)
 
 
 class Server:
     """A server whose clock starts at `START` and moves only by `advance`."""
 
-    __slots__ = ("_engine", "_now")
+    __slots__ = ("_engine", "_now", "_opened")
 
     def __init__(self, options: Sequence[str] = ()) -> None:
         """Start an empty server with the command line `options`. Raises OptionError."""
@@ -86,6 +93,7 @@ class Server:
             message = f"option for {parsed.action} makes no server: leave it out"
             raise OptionError(message)
         self._now = START
+        self._opened = 0
         self._engine = Engine(parsed.settings, self._clock)
 
     def _clock(self) -> float:
@@ -107,11 +115,16 @@ class Server:
     def open(self) -> Connection:
         """Connect a new client; beyond ``-c`` it is answered with the refusal and closed."""
         if self._engine.admit():
-            return Connection(self, self._engine.connection())
+            connection = self._engine.connection()
+            self._opened += 1
+            connection.number = self._opened
+            self._engine.connections[self._opened] = (NOWHERE, connection)
+            return Connection(self, connection)
         return Connection(self, None)
 
-    def dismiss(self) -> None:
-        """Count a closed connection out; connections call this themselves."""
+    def dismiss(self, number: int) -> None:
+        """Count the closed connection `number` out; connections call this themselves."""
+        self._engine.connections.pop(number, None)
         self._engine.dismiss()
 
     @property

@@ -12,6 +12,11 @@ Block = bytes | bytearray
 
 _LINE_END = 2
 
+#: Marks of an item: its key was given in base64; its value is out of date; a client was told to renew it.
+BINARY: Final = 1
+STALE: Final = 2
+TOKEN_SENT: Final = 4
+
 #: A second that never comes: the deadline of what does not expire, and of a flush that nobody ordered.
 NEVER: Final = sys.maxsize
 
@@ -41,10 +46,19 @@ class Outcome(IntEnum):
 class Item:
     """One stored value. `block` is ``VALUE key flags length CRLF value CRLF``; the value begins at `head`."""
 
-    __slots__ = ("block", "cas", "exptime", "fetched", "flags", "head", "size", "slab", "time")
+    __slots__ = ("block", "cas", "exptime", "fetched", "flags", "head", "marks", "size", "slab", "time")
 
     def __init__(
-        self, block: Block, head: int, flags: int, exptime: int, size: int, cas: int, time: int, slab: SlabClass
+        self,
+        block: Block,
+        head: int,
+        flags: int,
+        exptime: int,
+        size: int,
+        cas: int,
+        time: int,
+        slab: SlabClass,
+        marks: int = 0,
     ) -> None:
         """Make an item; `exptime` is a second as `Cache.deadline` gives it, `time` the second it was stored."""
         self.block = block
@@ -57,6 +71,8 @@ class Item:
         self.slab = slab
         #: Whether a hit has been counted since the value was stored.
         self.fetched = False
+        #: What the meta commands note down: `BINARY`, `STALE`, `TOKEN_SENT`.
+        self.marks = marks
 
 
 def item_size(key: bytes, flags: int, length: int) -> int:

@@ -12,6 +12,7 @@ from typing import cast
 from mcserver import replies
 from mcserver.connection import Connection
 from mcserver.engine import Engine
+from mcserver.peers import Peer
 from mcserver.retrieval import Buffer
 
 #: The transport may hold this many unsent bytes before the client is no longer served.
@@ -33,7 +34,9 @@ class Client(asyncio.Protocol):
         "_ended",
         "_ending",
         "_engine",
+        "_listener",
         "_loop",
+        "_peer",
         "_timer",
         "_transport",
         "_unread",
@@ -42,12 +45,16 @@ class Client(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clients: set["Client"]) -> None:
-        """Make the protocol of a socket that is about to be accepted; `clients` holds it while it is open."""
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, clients: set["Client"], listener: str = ""
+    ) -> None:
+        """Make the protocol of a socket about to be accepted on `listener`; `clients` holds it while it is open."""
         self._engine = engine
         self._loop = loop
         self._clients = clients
         self._connection: Connection = engine.connection()
+        self._listener = listener
+        self._peer: Peer
         self._admitted = False
         self._unread = False  # the transport asked us to stop writing
         self._ended = False  # the client has sent its FIN
@@ -70,6 +77,7 @@ class Client(asyncio.Protocol):
             self._end()
             return
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        self._introduce()
         if self._engine.verbosity > 1:
             name = transport.get_extra_info("peername") or "unix"
             self._connection.on_command = lambda line: print(f"<{name} {line!r}", file=sys.stderr)
@@ -119,6 +127,41 @@ class Client(asyncio.Protocol):
         if self._admitted:
             self._admitted = False
             self._engine.dismiss()
+            self._engine.connections.pop(self._connection.number, None)
+            if self._engine.observer.active:
+                reason = "normal" if self._ended or self._connection.quit else "error"
+                self._engine.observer.disconnected(self._connection.number, self._peer.event, reason)
+
+    def _introduce(self) -> None:
+        """Enter the client into ``stats conns``, under the number of its socket."""
+        connection = self._connection
+        sock = self._transport.get_extra_info("socket")
+        connection.number = sock.fileno()
+        connection.push = self._push
+        name = self._transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            host, port = name[:2]
+            shown = f"tcp6:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+            self._peer = Peer(shown, self._listener, f"rip={host} rport={port} transport=tcp")
+        else:
+            path = self._listener.removeprefix("unix:")
+            self._peer = Peer(self._listener, self._listener, f"rip={path} rport=0 transport=local")
+        self._engine.connections[connection.number] = (self._peer, connection)
+        if self._engine.observer.active:
+            self._engine.observer.connected(connection.number, self._peer.event)
+
+    def _push(self, data: bytes) -> bool:
+        if self._unread or self._transport.is_closing():
+            return False
+        self._engine.stats.bytes_written += len(data)
+        self._transport.write(data)
+        return True
+
+    @property
+    def idle(self) -> int:
+        """Seconds since the last command of a client that is between two commands; 0 for others."""
+        connection = self._connection
+        return self._engine.cache.now - connection.last if connection.between_commands else 0
 
     # -- the rest -----------------------------------------------------------------------------------------------
 

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mcserver.settings import KIB, MIB, Settings
+from mcserver.settings import ITEM_OVERHEAD, KIB, MIB, Settings
 
 #: ``-I`` takes from 1 KiB to 1024 MiB.
 ITEM_SIZE_RANGE = (KIB, 1024 * MIB)
+#: ``-f`` takes factors above the first, up to the second.
+FACTOR_RANGE = (1.0, 10.0)
 _PORT_MAX = 65535
+_SECONDS_MAX = 10**9
+_EXTENDED_WITH_VALUE = frozenset({"slab_chunk_max", "idle_timeout", "temporary_ttl"})
 _ANSWERS = ("h", "V")
 
 HELP = """\
@@ -22,6 +26,23 @@ usage: mcserver [options]
 -t, --threads=<num>        number of threads; only 1
 -I, --max-item-size=<num>  largest item, in bytes or with k or m (default: 1m, min: 1k, max: 1024m)
 -F, --disable-flush-all    disable the flush_all command
+-A, --enable-shutdown      enable the shutdown command
+-X, --disable-dumping      refuse stats cachedump, stats detail and the dumps of lru_crawler
+-W, --disable-watch        refuse watch
+-C, --disable-cas          no cas uniques: items show 0, and cas always answers EXISTS
+-D, --prefix-delimiter=<char>  delimiter of key prefixes for stats detail (default: ':'), which it switches on
+-f, --slab-growth-factor=<num>  ratio of chunk sizes, by which memory is accounted (default: 1.25)
+-n, --slab-min-size=<num>  bytes for key, value and flags in the smallest chunk (default: 48)
+-R, --max-reqs-per-event=<num>  commands of one client between two turns of the others (default: 256)
+-b, --listen-backlog=<num> connections that wait to be accepted (default: 1024)
+-o, --extended=<list>      separated by commas:
+                           slab_chunk_max=<kilobytes>  largest chunk (default: 512)
+                           idle_timeout=<seconds>      disconnect silent clients (default: 0, never)
+                           temporary_ttl=<seconds>     evict items with so short a life last (default: off)
+                           [no_]lru_maintainer  make every hit a use; without, one a minute (default: with)
+                           [no_]lru_crawler     carry out lru_crawler commands (default: yes)
+                           modern, no_modern    no_modern: chunks of 1m, one use a minute, lru_crawler disabled
+                           debugtime            let the debugtime command move the clock: for tests
 -v, --verbose              report listeners and trouble on stderr; -vv: also every command line
 -V, --version              print the version and exit
 -h, --help                 print this help and exit
@@ -52,6 +73,16 @@ _OPTIONS = (
     ("t", "threads", True),
     ("I", "max-item-size", True),
     ("F", "disable-flush-all", False),
+    ("A", "enable-shutdown", False),
+    ("X", "disable-dumping", False),
+    ("W", "disable-watch", False),
+    ("C", "disable-cas", False),
+    ("D", "prefix-delimiter", True),
+    ("f", "slab-growth-factor", True),
+    ("n", "slab-min-size", True),
+    ("R", "max-reqs-per-event", True),
+    ("b", "listen-backlog", True),
+    ("o", "extended", True),
     ("v", "verbose", False),
     ("V", "version", False),
     ("h", "help", False),
@@ -169,6 +200,20 @@ def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
             return replace(settings, item_size_max=_item_size(name, value))
         case "F":
             return replace(settings, flush_allowed=False)
+        case "A":
+            return replace(settings, shutdown_allowed=True)
+        case "X":
+            return replace(settings, dump_allowed=False)
+        case "W":
+            return replace(settings, watch_allowed=False)
+        case "C":
+            return replace(settings, cas=False)
+        case "D" | "f" | "n" | "R" | "b":
+            return _measure(settings, short, name, value)
+        case "o":
+            for part in value.split(","):
+                settings = _extended(settings, part)
+            return settings
         case "v":
             return replace(settings, verbosity=min(settings.verbosity + 1, 2))
         case "t":
@@ -178,6 +223,60 @@ def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
         case _:  # h and V, which are answered before
             pass
     return settings
+
+
+def _measure(settings: Settings, short: str, name: str, value: str) -> Settings:
+    match short:
+        case "D":
+            delimiter = value.encode(errors="surrogateescape")
+            if len(delimiter) != 1:
+                message = f"bad value '{value}' for {name}: type one character"
+                raise OptionError(message)
+            return replace(settings, prefix_delimiter=delimiter, detail=True)
+        case "f":
+            try:
+                factor = float(value)
+            except ValueError:
+                factor = 0.0
+            if not FACTOR_RANGE[0] < factor <= FACTOR_RANGE[1]:
+                message = f"bad value '{value}' for {name}: type a factor above 1 and up to 10, as in {name} 1.25"
+                raise OptionError(message)
+            return replace(settings, growth_factor=factor)
+        case "n":
+            return replace(settings, chunk_size=_number(name, value, 1, KIB, "a number of bytes from 1 to 1024"))
+        case "R":
+            turn = _number(name, value, 1, 256, "a number of commands from 1 to 256")
+            return replace(settings, requests_per_turn=turn)
+        case _:
+            return replace(settings, backlog=_number(name, value, 1, _PORT_MAX, "a number from 1 to 65535"))
+
+
+def _extended(settings: Settings, part: str) -> Settings:
+    name, given, value = part.partition("=")
+    shown = f"-o {name}"
+    if bool(given) != (name in _EXTENDED_WITH_VALUE):
+        message = f"bad option '-o {part}': type mcserver --help for the list"
+        raise OptionError(message)
+    match name:
+        case "slab_chunk_max":
+            return replace(settings, chunk_max=_number(shown, value, 1, KIB, "kilobytes from 1 to 1024") * KIB)
+        case "idle_timeout":
+            return replace(settings, idle_timeout=_number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
+        case "temporary_ttl":
+            return replace(settings, temporary_ttl=_number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
+        case "lru_maintainer" | "no_lru_maintainer":
+            return replace(settings, segmented=name == "lru_maintainer")
+        case "lru_crawler" | "no_lru_crawler":
+            return replace(settings, crawler=name == "lru_crawler")
+        case "modern":
+            return replace(settings, modern=True, segmented=True, crawler=True, chunk_max=512 * KIB)
+        case "no_modern":
+            return replace(settings, modern=False, segmented=False, crawler=False, chunk_max=MIB)
+        case "debugtime":
+            return replace(settings, debugtime=True)
+        case _:
+            message = f"unknown option '-o {part}': type mcserver --help for the list"
+            raise OptionError(message)
 
 
 def parse(arguments: Sequence[str]) -> Parsed:
@@ -193,6 +292,9 @@ def parse(arguments: Sequence[str]) -> Parsed:
             f"-I ({settings.item_size_max} bytes) is more than half of -m ({settings.memory_limit // MIB} megabytes): "
             f"type -m {-(-settings.item_size_max * 2 // MIB)} or a smaller -I"
         )
+        raise OptionError(message)
+    if settings.chunk_size + ITEM_OVERHEAD > settings.chunk_max:
+        message = "-n is more than a chunk may hold (-o slab_chunk_max): type a smaller -n"
         raise OptionError(message)
     if settings.port == 0 and settings.unix_socket is None and not any(port for _, port in settings.listen):
         message = "-p 0 leaves nothing to listen on: type -s <file>, or a port"

@@ -12,6 +12,7 @@ from itertools import chain
 from mcserver import replies
 from mcserver.cache import Block, Cache
 from mcserver.numbers import strict_i32
+from mcserver.observe import Observer
 from mcserver.settings import KEY_MAX
 
 #: A piece of output.
@@ -53,7 +54,7 @@ def value_with_cas(block: Block, head: int, cas: int) -> list[Buffer]:
 class Retrieval:
     """A request in progress. `run` sends on; the replies of an interrupted one are exactly those of a whole one."""
 
-    __slots__ = ("_cache", "_deadline", "_keys", "_with_cas")
+    __slots__ = ("_cache", "_deadline", "_keys", "_with_cas", "observer")
 
     def __init__(self, cache: Cache, keys: Iterator[bytes], deadline: int | None, *, with_cas: bool) -> None:
         """Ask for `keys`; `deadline` is what the items found get, None to leave theirs."""
@@ -61,6 +62,8 @@ class Retrieval:
         self._keys = keys
         self._deadline = deadline
         self._with_cas = with_cas
+        #: Told of every key, unless None.
+        self.observer: Observer | None = None
 
     def run(self, out: list[Buffer], room: int) -> int:
         """Send until done, or until values and keys have used up `room` bytes; what is left of them when done, or 0."""
@@ -69,6 +72,8 @@ class Retrieval:
         for key in self._keys:
             item = cache.fetch(key) if deadline is None else cache.touch(key, deadline)
             room -= _KEY_COST
+            if self.observer is not None:
+                self.observer.asked(key, item is not None)
             if item is not None:
                 #: tuning: This and the next conditions set the pace, and no answer.
                 room -= len(item.block)

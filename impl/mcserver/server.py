@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import resource
 import signal
@@ -147,26 +148,42 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
     return sockets
 
 
-def _tick(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+def _tick(engine: Engine, loop: asyncio.AbstractEventLoop, clients: set[Client]) -> None:
     """Keep the engine's time, at the turn of every second: a timer costs less than a clock read per request."""
     engine.tick()
-    loop.call_later(1.0 - engine.clock() % 1.0, _tick, engine, loop)
+    limit = engine.settings.idle_timeout
+    if limit:
+        for client in [client for client in clients if client.idle > limit]:
+            engine.stats.idle_kicks += 1
+            client.close()
+    loop.call_later(1.0 - engine.clock() % 1.0, _tick, engine, loop, clients)
+
+
+def _name(sock: socket.socket) -> str:
+    """A listening socket as ``stats conns`` shows it."""
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"tcp6:[{host}]:{port}" if sock.family == socket.AF_INET6 else f"tcp:{host}:{port}"
 
 
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve on listening `sockets` until SIGINT or SIGTERM, then close everything and remove the Unix socket's file."""
     loop = asyncio.get_running_loop()
     engine = Engine(settings, steady_clock())
-    _tick(engine, loop)
     clients: set[Client] = set()
+    _tick(engine, loop, clients)
     stop = asyncio.Event()
+    engine.on_shutdown = stop.set
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     servers: list[asyncio.AbstractServer] = []
     for sock in sockets:
         unix = sock.family == socket.AF_UNIX
         create = loop.create_unix_server if unix else loop.create_server
-        servers.append(await create(lambda: Client(engine, loop, clients), sock=sock, backlog=BACKLOG))
+        name = engine.listeners[sock.fileno()] = _name(sock)
+        make = functools.partial(Client, engine, loop, clients, name)
+        servers.append(await create(make, sock=sock, backlog=settings.backlog))
         if settings.verbosity:
             where = sock.getsockname() if unix else _describe(sock.family, sock.getsockname())
             print(f"mcserver: listening on {where}", file=sys.stderr, flush=True)

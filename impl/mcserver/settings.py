@@ -68,11 +68,13 @@ class Settings:
     requests_per_turn: int | None = None
     #: Connections the system may queue before they are accepted (``-b``).
     backlog: int = 1024
-    #: Move items to the front of the LRU at every hit; False (``lru mode flat``) at most once a minute.
+    #: Answer with the pages, segments and crawler of memcached's present defaults; False is ``-o no_modern``.
+    modern: bool = True
+    #: Move items to the front of the LRU at every hit; False (``-o no_lru_maintainer``) at most once a minute.
     segmented: bool = True
     #: Items with at most this many seconds to live are evicted last; None for no such favour (``-o temporary_ttl``).
     temporary_ttl: int | None = None
-    #: Whether expired items are looked for in the background (``-o no_lru_crawler``).
+    #: Whether ``lru_crawler`` commands are carried out from the start (``-o no_lru_crawler``).
     crawler: bool = True
     #: Seconds after which a client that sent nothing is disconnected; 0 for never (``-o idle_timeout``).
     idle_timeout: int = 0

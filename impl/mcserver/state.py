@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable
 
 from mcserver import PROTOCOL_VERSION
-from mcserver.cache import Cache
+from mcserver.cache import Cache, Item
+from mcserver.observe import Observer
+from mcserver.peers import Peer, Served
+from mcserver.runtime import initial
 from mcserver.settings import Settings
 from mcserver.stats import Stats
 
@@ -16,21 +19,51 @@ class ServerState:
         """Start an empty server at the clock's present."""
         self.settings = settings
         self.clock = clock
+        #: What ``debugtime`` did to the clock: stopped it, and moved it by so many seconds.
+        self.paused = False
+        self.moved = 0
         self.started = int(clock())
         self.stats = Stats()
         self.cache = Cache(settings, self.stats, self.started)
-        #: Present level of detail on stderr, 0 to 2; the ``verbosity`` command changes it.
-        self.set_verbosity(settings.verbosity)
+        #: Options that commands change.
+        self.runtime = initial(settings)
+        #: Prefix counters and watchers.
+        self.observer = Observer(settings, clock)
+        self.cache.on_evict = self._evicted
         #: Connections open now, refused ones not counted.
         self.connection_count = 0
+        #: Those with a place in ``stats conns``, and the listening sockets, by number (their file descriptor).
+        self.connections: dict[int, tuple[Peer, Served]] = {}
+        self.listeners: dict[int, str] = {}
+        #: Called by the ``shutdown`` command; clients are still sent what they are owed.
+        self.on_shutdown: Callable[[], None] | None = None
+        self.look()
+
+    @property
+    def verbosity(self) -> int:
+        """Present level of detail on stderr, 0 to 2."""
+        return self.runtime.verbosity
 
     def set_verbosity(self, level: int) -> None:
         """Set the level of detail; more than 2 is 2."""
-        self.verbosity = min(level, 2)
+        self.runtime.verbosity = min(level, 2)
+
+    # -- time ---------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Take the time from the clock. The cache has no other: between two ticks time stands still for it."""
-        self.cache.now = int(self.clock())
+        if not self.paused:
+            self.cache.now = int(self.clock()) + self.moved
+
+    def move(self, seconds: int) -> None:
+        """Carry out ``debugtime``: add to the clock's total offset, and the new total to the present second.
+
+        As in memcached a second move therefore counts the first one again, until the next tick of a clock that runs.
+        """
+        self.moved += seconds
+        self.cache.now += self.moved
+
+    # -- connections --------------------------------------------------------------------------------------------
 
     def admit(self) -> bool:
         """Count a new connection in; False, and counted as rejected, when ``-c`` connections are open."""
@@ -44,6 +77,22 @@ class ServerState:
     def dismiss(self) -> None:
         """Count an admitted connection out."""
         self.connection_count -= 1
+
+    # -- statistics ---------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Tell the cache of lookups only while somebody watches."""
+        self.cache.on_lookup = self.observer.looked_up if self.observer.watchers else None
+
+    def _evicted(self, key: bytes, item: Item) -> None:
+        if self.observer.active:
+            self.observer.evicted(key, item, self.cache.now)
+
+    def reset_stats(self) -> None:
+        """Set every counter to 0 (``stats reset``); gauges stay."""
+        self.stats.reset()
+        self.cache.slabs.reset()
+        self.observer.reset()
 
     def gauges(self) -> dict[str, int | str]:
         """What ``stats`` reports besides counters."""

@@ -6,12 +6,13 @@ none. Retrieval and storage commands are elsewhere (`retrieval`, `storage`): the
 
 from collections.abc import Callable
 
-from mcserver import PROTOCOL_VERSION, replies
+from mcserver import PROTOCOL_VERSION, admin, replies
+from mcserver.arithmetic import add_delta
 from mcserver.cache import Outcome
 from mcserver.numbers import strict_i32, strict_u32, strict_u64
 from mcserver.settings import KEY_MAX
 from mcserver.state import ServerState
-from mcserver.stats import general_rows, render, settings_rows
+from mcserver.stats_command import stats
 
 #: Tokens that are told apart on a line; later ones are not looked at.
 TOKEN_MAX = 23
@@ -22,7 +23,8 @@ _SILENT = b""
 _TWO = 2
 _THREE = 3
 
-Handler = Callable[[ServerState, list[bytes]], bytes]
+#: A handler's None ends the conversation.
+Handler = Callable[[ServerState, list[bytes]], bytes | None]
 
 #: Replies to what came of a storage command.
 STORE_REPLIES: dict[Outcome, bytes] = {
@@ -75,7 +77,7 @@ def _arithmetic(state: ServerState, tokens: list[bytes]) -> bytes:
         if delta is None:
             reply = replies.BAD_DELTA
         else:
-            result = state.cache.arithmetic(tokens[1], delta, increment=tokens[0] == b"incr")
+            result = add_delta(state.cache, tokens[1], delta, increment=tokens[0] == b"incr")
             reply = result + b"\r\n" if isinstance(result, bytes) else _ARITHMETIC_REPLIES[result]
     return _SILENT if is_noreply(tokens) else reply
 
@@ -88,7 +90,12 @@ def _delete(state: ServerState, tokens: list[bytes]) -> bytes:
     elif len(tokens[1]) > KEY_MAX:
         reply = replies.BAD_FORMAT
     else:
-        reply = replies.DELETED if state.cache.delete(tokens[1]) else replies.NOT_FOUND
+        if state.observer.active:
+            state.observer.deleting(tokens[1])
+        item = state.cache.delete(tokens[1])
+        if item is not None and state.observer.active:
+            state.observer.deleted(tokens[1], item, "delete")
+        reply = replies.NOT_FOUND if item is None else replies.DELETED
     return _SILENT if is_noreply(tokens) else reply
 
 
@@ -103,8 +110,19 @@ def _flush_all(state: ServerState, tokens: list[bytes]) -> bytes:
         reply = replies.BAD_EXPTIME
     else:
         state.cache.flush(delay)
+        state.runtime.oldest = state.cache.now - state.started
         reply = replies.OK
     return _SILENT if quiet else reply
+
+
+def _quiet(handler: Callable[[ServerState, list[bytes]], bytes]) -> Handler:
+    """Let a command end in ``noreply``."""
+
+    def wrapped(state: ServerState, tokens: list[bytes]) -> bytes:
+        reply = handler(state, tokens)
+        return _SILENT if is_noreply(tokens) else reply
+
+    return wrapped
 
 
 def _version(_state: ServerState, _tokens: list[bytes]) -> bytes:
@@ -126,24 +144,19 @@ def _verbosity(state: ServerState, tokens: list[bytes]) -> bytes:
     return _SILENT if is_noreply(tokens) else reply
 
 
-def _stats(state: ServerState, tokens: list[bytes]) -> bytes:
-    if len(tokens) == 1:
-        return render(general_rows(state.stats, state.gauges(), state.settings))
-    if tokens[1] == b"reset":
-        state.stats.reset()
-        return replies.RESET
-    if tokens[1] == b"settings":
-        return render(settings_rows(state.settings, state.verbosity))
-    return replies.ERROR
-
-
 #: Handlers by command word.
 COMMANDS: dict[bytes, Handler] = {
+    b"cache_memlimit": _quiet(admin.memlimit),
+    b"debugtime": admin.debugtime,
+    b"lru": _quiet(admin.lru),
+    b"lru_crawler": _quiet(admin.crawler),
+    b"shutdown": admin.shutdown,
+    b"slabs": _quiet(admin.slabs),
     b"decr": _arithmetic,
     b"delete": _delete,
     b"flush_all": _flush_all,
     b"incr": _arithmetic,
-    b"stats": _stats,
+    b"stats": stats,
     b"touch": _touch,
     b"verbosity": _verbosity,
     b"version": _version,

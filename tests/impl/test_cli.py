@@ -47,7 +47,7 @@ def test_settings(options: str, settings: Settings) -> None:
 
 BAD = [
     ("-x", "-x"),
-    ("-C", "-C"),
+    ("-Z", "-Z"),
     ("--bogus=1", "--bogus=1"),
     ("extra", "extra"),
     ("-p", "-p"),

@@ -63,7 +63,7 @@ LINES = [
     (b"  ", b"ERROR\r\n", HIT),
     (b"HTTP/1.1", b"ERROR\r\n", HIT),
     (b"mn", b"ERROR\r\n", HIT),
-    (b"shutdown", b"ERROR\r\n", HIT),
+    (b"shutdown", b"SERVER_ERROR: shutdown not enabled\r\n", HIT),
     (b"bget a", b"ERROR\r\n", HIT),
     (b"version", VERSION, HIT),
     (b"version x", VERSION, HIT),
@@ -121,7 +121,7 @@ LINES = [
     (b"decr a 5", b"0\r\n", b"VALUE a 5 1\r\n0\r\nEND\r\n"),
     (b"stats reset", b"RESET\r\n", HIT),
     (b"stats noreply", b"ERROR\r\n", HIT),
-    (b"stats slabs", b"ERROR\r\n", HIT),
+    (b"stats slab", b"ERROR\r\n", HIT),
 ]
 
 

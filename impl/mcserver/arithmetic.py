@@ -1,0 +1,54 @@
+"""Adding to and subtracting from a stored number: incr, decr and ma."""
+
+from mcserver.cache import Cache, Outcome, item_size
+from mcserver.numbers import U64, lenient_u64
+from mcserver.settings import ARITHMETIC_ITEM_MAX
+
+_LINE_END = 2
+
+
+def add_delta(
+    cache: Cache, key: bytes, delta: int, *, increment: bool, check: int = 0, unique: int = -1
+) -> Outcome | bytes:
+    """``incr``/``decr``: the new number as text, or why not.
+
+    Adding wraps at 2^64, subtracting stops at 0. A shorter number keeps the stored length, padded with blanks. With
+    `check` not 0 nothing is done unless it is the item's cas unique; `unique` becomes that of the number, -1 stands
+    for a new one. A number that takes more room than the old one makes a new item, which has no marks.
+    """
+    stats = cache.stats
+    item = cache.find(key)
+    if item is None:
+        if increment:
+            stats.incr_misses += 1
+        else:
+            stats.decr_misses += 1
+        return Outcome.NOT_FOUND
+    if check and check != item.cas:
+        return Outcome.EXISTS
+    value = lenient_u64(bytes(item.block[item.head :])) if item.size <= ARITHMETIC_ITEM_MAX else None
+    if value is None:
+        return Outcome.NON_NUMERIC
+    if increment:
+        value = (value + delta) % U64
+        stats.incr_hits += 1
+        item.slab.incr_hits += 1
+    else:
+        value = max(value - delta, 0)
+        stats.decr_hits += 1
+        item.slab.decr_hits += 1
+    text = b"%d" % value
+    length = len(item.block) - item.head - _LINE_END
+    padded = text.ljust(length)
+    if len(padded) != length:
+        size = item_size(key, item.flags, len(text))  # far below any limit of items
+        if not cache.make_room(size):
+            return Outcome.NO_MEMORY
+        block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)
+        cache.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size, unique)
+        return text
+    # A new block: replies that still wait to be sent refer to the old one.
+    item.block = bytes(item.block[: item.head]) + padded + b"\r\n"
+    item.cas = cache.next_cas() if unique < 0 else unique
+    cache.freshen(key, item)
+    return text

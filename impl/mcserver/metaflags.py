@@ -1,0 +1,179 @@
+"""The flags of the meta commands: reading them, and the parts of replies that repeat them.
+
+A flag is a letter and whatever follows it up to the next blank. All meta commands read all flags alike, also those that
+mean nothing to them; so ``mg`` refuses a delta that is no number.
+"""
+
+from base64 import b64encode
+
+from mcserver import replies
+from mcserver.numbers import strict_i32, strict_u32, strict_u64
+from mcserver.settings import KEY_MAX
+
+#: Most tokens on a line, command word and key included.
+_TOKEN_MAX = 20
+#: Longest opaque in bytes, its letter included.
+_OPAQUE_MAX = 32
+
+#: Letters that may not be left out of the flags' alphabet.
+_KNOWN = frozenset(b"bcCDeEfFhIJkKlLMNOPqRstTuvx") - frozenset(b"eK")
+_FIRST_LETTER, _LAST_LETTER = ord("A"), ord("z")
+
+_B, _C, _D, _E, _F = b"bCDEF"
+_C_LOWER, _K, _O, _Q = b"ckOq"
+_J, _M, _N, _R, _T = b"JMNRT"
+
+_BASE64 = {byte: value for value, byte in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+_PAD = ord("=")
+_GROUP = 4
+
+
+def decode_key(token: bytes) -> bytes | None:
+    """A key from base64, as memcached reads it; None when it is none.
+
+    Bytes outside the alphabet are skipped. What counts comes in groups of four, and the first group that holds ``=``,
+    anywhere, is the last one read: each stands for 0 and takes a byte off the end.
+    """
+    digits = [byte for byte in token if byte in _BASE64 or byte == _PAD]
+    if not digits or len(digits) % _GROUP:
+        return None
+    key = bytearray()
+    for at in range(0, len(digits), _GROUP):
+        group = digits[at : at + _GROUP]
+        number = 0
+        for byte in group:
+            number = number << 6 | _BASE64.get(byte, 0)
+        key += number.to_bytes(3, "big")
+        pads = group.count(_PAD)
+        if pads:
+            if pads > 2:  # noqa: PLR2004 - a group of four stands for one byte at least
+                return None
+            del key[-pads:]
+            break
+    return bytes(key)
+
+
+def key_reply(key: bytes, *, binary: bool) -> bytes:
+    """The ``k`` of a reply, with a blank before it; a binary key is followed by ``b``."""
+    return b" k%b b" % b64encode(key) if binary else b" k" + key
+
+
+class Flags:
+    """Key and flags of one meta command. A number that was not given is None."""
+
+    __slots__ = (
+        "binary",
+        "compare",
+        "delta",
+        "exptime",
+        "flags",
+        "initial",
+        "key",
+        "letters",
+        "mode",
+        "recache",
+        "tokens",
+        "unique",
+        "vivify",
+    )
+
+    def __init__(self, key: bytes, tokens: list[bytes]) -> None:
+        """Make a record of `tokens` for `key` with nothing read yet."""
+        self.key = key
+        self.tokens = tokens
+        #: The letters given.
+        self.letters = bytes([token[0] for token in tokens])
+        #: Whether the key was given in base64.
+        self.binary = False
+        #: What C, D, E, F, J and M say; the mode is 0 when it is not given, and 10 (never a letter) when it is empty.
+        self.compare: int | None = None
+        self.delta: int | None = None
+        self.unique: int | None = None
+        self.flags: int | None = None
+        self.initial: int | None = None
+        self.mode = 0
+        #: Exptimes of T, N and R.
+        self.exptime: int | None = None
+        self.vivify: int | None = None
+        self.recache: int | None = None
+
+    def echo(self) -> bytes | None:
+        """The flags ``k`` and ``O`` of a reply as they were asked for; None when the opaque is too long."""
+        reply = b""
+        for token in self.tokens:
+            letter = token[0]
+            if letter == _O:
+                if len(token) > _OPAQUE_MAX:
+                    return None
+                reply += b" " + token
+            elif letter == _K:
+                reply += key_reply(self.key, binary=self.binary)
+        return reply
+
+    def _read(self, token: bytes) -> bytes:
+        """Read one flag; the error, empty for none."""
+        letter = token[0]
+        rest = token[1:]
+        if letter in b"TNR":
+            seconds = strict_i32(rest)
+            if seconds is None:
+                return replies.BAD_TOKEN
+            if letter == _T:
+                self.exptime = seconds
+            elif letter == _N:
+                self.vivify = seconds
+            else:
+                self.recache = seconds
+        elif letter in b"CEDJ":
+            number = strict_u64(rest)
+            if number is None:
+                return {_D: replies.BAD_DELTA_VALUE, _J: replies.BAD_INITIAL}.get(letter, replies.BAD_TOKEN)
+            if letter == _C:
+                self.compare = number
+            elif letter == _E:
+                self.unique = number
+            elif letter == _D:
+                self.delta = number
+            else:
+                self.initial = number
+        elif letter == _F:
+            self.flags = strict_u32(rest)
+            if self.flags is None:
+                return replies.BAD_FORMAT
+        elif letter == _M:
+            self.mode = rest[0] if rest else 10
+        elif letter == _B:
+            key = decode_key(self.key)
+            if key is None:
+                return replies.BAD_KEY
+            self.key = key
+            self.binary = True
+        return b""
+
+
+def opaque_fits(token: bytes) -> bool:
+    """Whether an ``O`` flag is short enough."""
+    return len(token) <= _OPAQUE_MAX
+
+
+def read(tokens: list[bytes], first: int) -> Flags | bytes:
+    """Read key (the second token) and flags (from token `first` on) of a command line; the error line if it is bad."""
+    if len(tokens) <= 1 or len(tokens[1]) > KEY_MAX:
+        return replies.BAD_FORMAT
+    rest = tokens[first:]
+    flags = Flags(tokens[1], rest)
+    letters = flags.letters
+    for letter in letters:
+        if not (_FIRST_LETTER <= letter <= _LAST_LETTER or 48 <= letter <= 57):  # noqa: PLR2004 - digits
+            return replies.BAD_FORMAT
+    if len(tokens) > _TOKEN_MAX:
+        return replies.TOO_MANY_FLAGS
+    for at, letter in enumerate(letters):
+        if letter in letters[:at]:
+            return replies.DUPLICATE_FLAG
+        if letter not in _KNOWN:
+            return replies.INVALID_FLAG
+    error = b""
+    for token in rest:
+        error = flags._read(token) or error  # noqa: SLF001 - of this module
+    return error or flags

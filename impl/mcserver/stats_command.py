@@ -1,0 +1,52 @@
+"""The ``stats`` command and its sub-commands."""
+
+from mcserver import replies
+from mcserver.state import ServerState
+from mcserver.stats import render
+from mcserver.stats_conns import connection_rows
+from mcserver.stats_memory import cachedump, items_rows, sizes, slabs_rows
+from mcserver.stats_rows import general_rows, settings_rows
+
+
+def stats(state: ServerState, tokens: list[bytes]) -> bytes:
+    """Answer ``stats [sub-command]``; words after the sub-command's own are ignored."""
+    if len(tokens) == 1:
+        return render(general_rows(state))
+    match tokens[1]:
+        case b"reset":
+            state.reset_stats()
+            return replies.RESET
+        case b"settings":
+            return render(settings_rows(state.settings, state.runtime, state.cache.limit, state.observer.counting))
+        case b"items":
+            return render(items_rows(state.cache, segmented=state.settings.segmented))
+        case b"slabs":
+            return render(slabs_rows(state.cache))
+        case b"sizes":
+            return sizes()
+        case b"conns":
+            return render(connection_rows(state))
+        case b"detail":
+            return _detail(state, tokens)
+        case b"cachedump":
+            return cachedump(state.cache, tokens, allowed=state.settings.dump_allowed)
+        case b"extstore":
+            return replies.END
+        case _:
+            return replies.ERROR
+
+
+def _detail(state: ServerState, tokens: list[bytes]) -> bytes:
+    if not state.settings.dump_allowed:
+        return replies.DETAIL_REFUSED
+    match tokens[2] if len(tokens) > 2 else b"":
+        case b"on":
+            state.observer.count(True)
+            return replies.OK
+        case b"off":
+            state.observer.count(False)
+            return replies.OK
+        case b"dump":
+            return state.observer.dump()
+        case _:
+            return replies.DETAIL_USAGE

@@ -1,0 +1,23 @@
+"""``stats conns``: who is connected, over what, and in which state."""
+
+from mcserver.state import ServerState
+
+
+def connection_rows(state: ServerState) -> list[tuple[str, object]]:
+    """Rows of ``stats conns``: listening sockets first, then clients, by number."""
+    now = state.cache.now
+    rows: list[tuple[str, object]] = []
+    for number, address in sorted(state.listeners.items()):
+        rows += [
+            (f"{number}:addr", address),
+            (f"{number}:state", "conn_listening"),
+            (f"{number}:secs_since_last_cmd", now - state.started),
+        ]
+    for number, (peer, served) in sorted(state.connections.items()):
+        rows += [
+            (f"{number}:addr", peer.address),
+            (f"{number}:listen_addr", peer.listener),
+            (f"{number}:state", f"conn_{served.state_name()}"),
+            (f"{number}:secs_since_last_cmd", now - served.last),
+        ]
+    return rows
