@@ -24,9 +24,12 @@ def add_delta(
         else:
             stats.decr_misses += 1
         return Outcome.NOT_FOUND
+    length = len(item.block) - item.head - _LINE_END
+    if not length or item.size > ARITHMETIC_ITEM_MAX:
+        return Outcome.NON_NUMERIC
     if check and check != item.cas:
         return Outcome.EXISTS
-    value = lenient_u64(bytes(item.block[item.head :])) if item.size <= ARITHMETIC_ITEM_MAX else None
+    value = lenient_u64(bytes(item.block[item.head :]))
     if value is None:
         return Outcome.NON_NUMERIC
     if increment:
@@ -38,7 +41,6 @@ def add_delta(
         stats.decr_hits += 1
         item.slab.decr_hits += 1
     text = b"%d" % value
-    length = len(item.block) - item.head - _LINE_END
     padded = text.ljust(length)
     if len(padded) != length:
         size = item_size(key, item.flags, len(text))  # far below any limit of items

@@ -2,6 +2,7 @@
 
 from mcserver import replies
 from mcserver.cache import NEVER, Cache, Outcome, StoreMode, item_size
+from mcserver.metaset import complete
 from mcserver.stats import Stats
 from mcserver.storage import StoreHeader
 from mcserver.text import STORE_REPLIES
@@ -54,6 +55,10 @@ class Arrival:
         elif not cache.reserve(size):
             self._stats.store_no_memory += 1
             self._refusal = replies.NO_MEMORY_STORING
+        elif header.late_error:
+            cache.release(size)
+            self._refusal = header.late_error
+            return
         else:
             # The buffer grows with what arrives (in place, mostly): a value that is only announced takes no memory.
             self._buffer = bytearray(b"VALUE %b %d %d\r\n" % (header.key, header.flags, header.length))
@@ -61,7 +66,7 @@ class Arrival:
             self._deadline = cache.deadline(header.exptime)
             self._size = size
             return
-        if header.mode is StoreMode.SET:
+        if header.mode is StoreMode.SET or header.meta is not None:
             cache.drop(header.key)  # a set that failed must not leave the value it was to replace
 
     def take(self, data: bytes, pos: int) -> int:
@@ -82,6 +87,8 @@ class Arrival:
             self._stats.cmd_set += 1
             if buffer.endswith(b"\r\n"):
                 block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
+                if header.meta is not None:
+                    return complete(self._cache, header, header.meta, block, self._deadline, self._size)
                 head = len(block) - header.length - _LINE_END
                 store = self._cache.store
                 outcome = store(

@@ -132,24 +132,27 @@ class Cache:
             self.on_lookup(key, item)
         return item
 
-    def fetch(self, key: bytes) -> Item | None:
-        """`find` for the get commands: counts the hit or miss and makes the item most recent."""
-        stats = self.stats
+    def look_up(self, key: bytes) -> Item | None:
+        """`find` that counts what has died."""
         item = self.items.get(key)
-        if self.on_lookup is not None:
-            self.on_lookup(key, None if item is None or self.dead(item) else item)
-        if item is None:
-            stats.get_misses += 1
-            return None
-        if item.exptime <= self.now or self.flushed(item):
-            stats.get_misses += 1
+        if item is not None and self.dead(item):
             if self.flushed(item):
-                stats.get_flushed += 1
+                self.stats.get_flushed += 1
             else:
-                stats.get_expired += 1
+                self.stats.get_expired += 1
             self.drop(key)
+            item = None
+        if self.on_lookup is not None:
+            self.on_lookup(key, item)
+        return item
+
+    def fetch(self, key: bytes) -> Item | None:
+        """`look_up` for the get commands: counts the hit or miss and makes the item most recent."""
+        item = self.look_up(key)
+        if item is None:
+            self.stats.get_misses += 1
             return None
-        stats.get_hits += 1
+        self.stats.get_hits += 1
         item.slab.get_hits += 1
         self.use(key, item)
         return item

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
-from mcserver import replies, text
+from mcserver import meta, replies, text
 from mcserver.arrival import Arrival
-from mcserver.cache import Block, StoreMode
+from mcserver.cache import Block
 from mcserver.dumps import Dump
 from mcserver.observe import Watcher
+from mcserver.metaset import read_meta_header
 from mcserver.retrieval import COPY_MAX, LINE_STARTS, WORDS, Buffer, Retrieval, start
 from mcserver.settings import KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
-from mcserver.storage import MODES, quick_set, read_header
+from mcserver.storage import MODES, StoreHeader, quick_set, read_header
 from mcserver.takeover import DUMPS, start_dump, watch_classes
 
 #: tuning: One step ends after this many bytes of values (the last one may exceed it) ...
@@ -343,8 +344,12 @@ class Connection:
                 self._out.append(reply)
             return
         mode = MODES.get(word)
-        if mode is not None:
-            self._begin_value(mode, tokens)
+        if word in meta.COMMANDS:
+            self._room -= meta.run(self._state, tokens, self._out)
+        elif word == b"ms":
+            self._begin_value(read_meta_header(tokens))
+        elif mode is not None:
+            self._begin_value(read_header(mode, tokens))
         elif word == b"quit":
             self.quit = True
             self._enter(_CLOSED, "closing")
@@ -418,8 +423,7 @@ class Connection:
 
     # -- values -------------------------------------------------------------------------------------------------
 
-    def _begin_value(self, mode: StoreMode, tokens: list[bytes]) -> None:
-        header = read_header(mode, tokens)
+    def _begin_value(self, header: StoreHeader | None) -> None:
         if header is None:
             self._out.append(replies.BAD_FORMAT)
             return

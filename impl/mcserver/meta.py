@@ -10,13 +10,15 @@ from mcserver import replies
 from mcserver.arithmetic import add_delta
 from mcserver.cache import NEVER, Cache, Item, Outcome, item_size
 from mcserver.items import BINARY, STALE, TOKEN_SENT
-from mcserver.metaflags import Flags, decode_key, key_reply, opaque_fits, read
+from mcserver.metaflags import Flags, decode_key, key_reply, opaque_fits, read, well_formed
 from mcserver.retrieval import COPY_MAX, Buffer
 from mcserver.settings import KEY_MAX
 from mcserver.state import ServerState
 
 _LINE_END = 2
 _U32 = 1 << 32
+#: memcached 1.6.45 heeds the ``b`` of a me only where it is the first flag and another one follows.
+_BASE64_TOKENS = 4
 
 Handler = Callable[[ServerState, list[bytes], list[Buffer]], int]
 
@@ -36,16 +38,15 @@ def _noop(_state: ServerState, _tokens: list[bytes], out: list[Buffer]) -> int:
 
 
 def _debug(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
-    if len(tokens) == 1 or len(tokens[1]) > KEY_MAX:
+    if len(tokens[1]) > KEY_MAX:
         out.append(replies.BAD_FORMAT)
         return 0
     key: bytes | None = tokens[1]
-    if tokens[2:3] == [b"b"]:
+    if tokens[2:3] == [b"b"] and len(tokens) >= _BASE64_TOKENS:
         key = decode_key(tokens[1])
-        if key is None:
-            out.append(replies.BAD_KEY)
-            return 0
-    assert key is not None
+    if key is None:
+        out.append(replies.BAD_FORMAT)
+        return 0
     cache = state.cache
     item = cache.find(key)
     if item is None:
@@ -246,7 +247,6 @@ def _remove(cache: Cache, item: Item, flags: Flags) -> bool:
 
 # -- ma ---------------------------------------------------------------------------------------------------------
 
-_ADD_MODES = b"I+i"
 _ERRORS: dict[Outcome, bytes] = {
     Outcome.NON_NUMERIC: replies.NON_NUMERIC,
     Outcome.NO_MEMORY: replies.NO_MEMORY,
@@ -256,7 +256,7 @@ _ERRORS: dict[Outcome, bytes] = {
 def _arithmetic(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
     flags = read(tokens, 2)
     if isinstance(flags, bytes):
-        out.append(replies.BAD_FORMAT if len(tokens) == 1 or len(tokens[1]) > KEY_MAX else replies.BAD_FLAG)
+        out.append(replies.BAD_FLAG)
         return 0
     if flags.mode and flags.mode not in b"I+D-":
         out.append(replies.BAD_ARITHMETIC_MODE)
@@ -311,6 +311,15 @@ def _arithmetic_reply(cache: Cache, item: Item, flags: Flags, *, created: bool) 
         elif letter in b"ct":
             reply += _item_flag(cache, item, letter)
     return reply
+
+
+def run(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
+    """Carry out a meta command whose word is in `COMMANDS`."""
+    word = tokens[0]
+    if word != b"mn" and not well_formed(tokens, 2):
+        out.append(replies.BAD_FORMAT)
+        return 0
+    return COMMANDS[word](state, tokens, out)
 
 
 #: Handlers by command word.

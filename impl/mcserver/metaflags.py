@@ -12,16 +12,18 @@ from mcserver.settings import KEY_MAX
 
 #: Most tokens on a line, command word and key included.
 _TOKEN_MAX = 20
+#: Tokens of a line that are told apart at all.
+_TOKENS_SEEN = 23
 #: Longest opaque in bytes, its letter included.
 _OPAQUE_MAX = 32
 
-#: Letters that may not be left out of the flags' alphabet.
-_KNOWN = frozenset(b"bcCDeEfFhIJkKlLMNOPqRstTuvx") - frozenset(b"eK")
-_FIRST_LETTER, _LAST_LETTER = ord("A"), ord("z")
+#: The letters of all flags.
+_KNOWN = frozenset(b"bcCDEfFhIJklLMNOPqRstTuvx")
+#: What a flag may begin with: letters, digits and the signs that stand between the letters in ASCII.
+_FIRST = frozenset(range(ord("A"), ord("z") + 1)) | frozenset(b"0123456789")
 
 _B, _C, _D, _E, _F = b"bCDEF"
-_C_LOWER, _K, _O, _Q = b"ckOq"
-_J, _M, _N, _R, _T = b"JMNRT"
+_J, _K, _M, _N, _O, _T = b"JkMNOT"
 
 _BASE64 = {byte: value for value, byte in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
 _PAD = ord("=")
@@ -110,7 +112,7 @@ class Flags:
                 reply += key_reply(self.key, binary=self.binary)
         return reply
 
-    def _read(self, token: bytes) -> bytes:
+    def take(self, token: bytes) -> bytes:
         """Read one flag; the error, empty for none."""
         letter = token[0]
         rest = token[1:]
@@ -151,21 +153,23 @@ class Flags:
         return b""
 
 
+def well_formed(tokens: list[bytes], first: int) -> bool:
+    """Whether there is a key and the flags, from token `first` on, begin with a digit or in the range of letters."""
+    return len(tokens) > 1 and all(_FIRST.issuperset(token[:1]) for token in tokens[first:_TOKENS_SEEN])
+
+
 def opaque_fits(token: bytes) -> bool:
     """Whether an ``O`` flag is short enough."""
     return len(token) <= _OPAQUE_MAX
 
 
 def read(tokens: list[bytes], first: int) -> Flags | bytes:
-    """Read key (the second token) and flags (from token `first` on) of a command line; the error line if it is bad."""
-    if len(tokens) <= 1 or len(tokens[1]) > KEY_MAX:
+    """Read key (the second token) and flags (from token `first` on) of a well-formed line; the error if it is bad."""
+    if len(tokens[1]) > KEY_MAX:
         return replies.BAD_FORMAT
     rest = tokens[first:]
     flags = Flags(tokens[1], rest)
     letters = flags.letters
-    for letter in letters:
-        if not (_FIRST_LETTER <= letter <= _LAST_LETTER or 48 <= letter <= 57):  # noqa: PLR2004 - digits
-            return replies.BAD_FORMAT
     if len(tokens) > _TOKEN_MAX:
         return replies.TOO_MANY_FLAGS
     for at, letter in enumerate(letters):
@@ -175,5 +179,8 @@ def read(tokens: list[bytes], first: int) -> Flags | bytes:
             return replies.INVALID_FLAG
     error = b""
     for token in rest:
-        error = flags._read(token) or error  # noqa: SLF001 - of this module
+        found = flags.take(token)
+        # The last error is told, but for that of an F, which has no words of its own.
+        if found and (not error or found != replies.BAD_FORMAT):
+            error = found
     return error or flags

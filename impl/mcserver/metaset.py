@@ -1,9 +1,9 @@
 """ms: its line, and what is done when its value has come."""
 
 from mcserver import replies
-from mcserver.cache import NEVER, Block, Cache, Item, Outcome, StoreMode
+from mcserver.cache import Block, Cache, Item, Outcome, StoreMode
 from mcserver.items import BINARY, STALE, TOKEN_SENT
-from mcserver.metaflags import Flags, key_reply, read
+from mcserver.metaflags import Flags, key_reply, read, well_formed
 from mcserver.numbers import strict_i32
 from mcserver.settings import VALUE_LENGTH_MAX
 from mcserver.storage import StoreHeader
@@ -31,7 +31,7 @@ _CODES: dict[Outcome, bytes] = {
 def read_meta_header(tokens: list[bytes]) -> StoreHeader | None:
     """Read an ``ms`` line; None when it is refused before its length is known: nothing is swallowed then."""
     length = strict_i32(tokens[2]) if len(tokens) >= _FIRST_FLAG else None
-    if length is None or not 0 <= length <= VALUE_LENGTH_MAX:
+    if length is None or not 0 <= length <= VALUE_LENGTH_MAX or not well_formed(tokens, _FIRST_FLAG):
         return None
     flags = read(tokens, _FIRST_FLAG)
     if isinstance(flags, bytes):
@@ -44,10 +44,10 @@ def read_meta_header(tokens: list[bytes]) -> StoreHeader | None:
     header.flags = flags.flags or 0
     header.exptime = flags.exptime or 0
     header.unique = flags.compare
+    if flags.echo() is None:
+        header.late_error = replies.LONG_OPAQUE
     if mode is None:
         header.error = replies.BAD_SET_MODE
-    elif flags.echo() is None:
-        header.error = replies.LONG_OPAQUE
     elif mode in {StoreMode.APPEND, StoreMode.PREPEND}:
         if flags.vivify is not None:
             header.exptime = flags.vivify
@@ -82,7 +82,7 @@ def _store(
 ) -> tuple[Outcome, int]:
     """Carry the command out; what came of it, and the length of the value then (or of the one sent)."""
     mode = header.mode
-    unique = cache.next_cas() if flags.unique is None else flags.unique
+    unique = flags.unique or cache.next_cas()  # an E of 0 is none
     old = cache.find(header.key)
     marks = BINARY if flags.binary else 0
     outcome = _decide(cache, mode, old, flags)
@@ -128,6 +128,3 @@ def _decide(cache: Cache, mode: StoreMode, old: Item | None, flags: Flags) -> Ou
     if mode is not StoreMode.SET and mode is not StoreMode.REPLACE and compare and compare != old.cas:
         return Outcome.EXISTS
     return Outcome.STORED
-
-
-__all__ = ["NEVER", "complete", "read_meta_header"]

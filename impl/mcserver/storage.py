@@ -2,6 +2,7 @@
 
 from mcserver import replies
 from mcserver.cache import NEVER, Cache, StoreMode, item_size
+from mcserver.metaflags import Flags
 from mcserver.numbers import lenient_i32, lenient_u32, strict_i32, strict_u64
 from mcserver.settings import ITEM_OVERHEAD, KEY_MAX, VALUE_LENGTH_MAX
 from mcserver.stats import Stats
@@ -30,7 +31,7 @@ _SPARE = 1024 * 1024
 class StoreHeader:
     """A header line whose length was read. With an `error` the value is to be swallowed, and the numbers are unset."""
 
-    __slots__ = ("error", "exptime", "flags", "key", "length", "mode", "noreply", "unique")
+    __slots__ = ("error", "exptime", "flags", "key", "late_error", "length", "meta", "mode", "noreply", "unique")
 
     def __init__(self, mode: StoreMode, key: bytes, length: int, *, noreply: bool) -> None:
         """Make the header of a `mode` command, without its numbers but for the length."""
@@ -39,6 +40,10 @@ class StoreHeader:
         self.length = length
         self.noreply = noreply
         self.error = b""
+        #: An error that comes after those about the size of the value.
+        self.late_error = b""
+        #: The flags of an ms command.
+        self.meta: Flags | None = None
         self.flags: int
         self.exptime: int
         self.unique: int | None

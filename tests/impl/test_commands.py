@@ -62,7 +62,7 @@ LINES = [
     (b"xx", b"ERROR\r\n", HIT),
     (b"  ", b"ERROR\r\n", HIT),
     (b"HTTP/1.1", b"ERROR\r\n", HIT),
-    (b"mn", b"ERROR\r\n", HIT),
+    (b"mnx", b"ERROR\r\n", HIT),
     (b"shutdown", b"SERVER_ERROR: shutdown not enabled\r\n", HIT),
     (b"bget a", b"ERROR\r\n", HIT),
     (b"version", VERSION, HIT),
