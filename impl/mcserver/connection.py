@@ -15,8 +15,8 @@ from mcserver import meta, replies, text
 from mcserver.arrival import Arrival
 from mcserver.cache import Block
 from mcserver.dumps import Dump
-from mcserver.observe import Watcher
 from mcserver.metaset import read_meta_header
+from mcserver.observe import Watcher
 from mcserver.retrieval import COPY_MAX, LINE_STARTS, WORDS, Buffer, Retrieval, start
 from mcserver.settings import KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
@@ -432,7 +432,7 @@ class Connection:
         if observer.active and not header.error:
             observer.announced(header.key)
             if not self._arrival.kept:
-                observer.refused(header.key, mode, self._arrival.refusal_name)
+                observer.refused(header.key, header.mode, self._arrival.refusal_name)
         phase, name = (_VALUE, "nread") if self._arrival.kept else (_SWALLOW, "swallow")
         self._enter(phase, name)
 

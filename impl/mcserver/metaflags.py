@@ -25,7 +25,8 @@ _FIRST = frozenset(range(ord("A"), ord("z") + 1)) | frozenset(b"0123456789")
 _B, _C, _D, _E, _F = b"bCDEF"
 _J, _K, _M, _N, _O, _T = b"JkMNOT"
 
-_BASE64 = {byte: value for value, byte in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BASE64 = {byte: value for value, byte in enumerate(_ALPHABET)}
 _PAD = ord("=")
 _GROUP = 4
 
@@ -48,7 +49,7 @@ def decode_key(token: bytes) -> bytes | None:
         key += number.to_bytes(3, "big")
         pads = group.count(_PAD)
         if pads:
-            if pads > 2:  # noqa: PLR2004 - a group of four stands for one byte at least
+            if pads > 2:
                 return None
             del key[-pads:]
             break
