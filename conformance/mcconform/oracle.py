@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_WORLDS = 64
 """More live worlds than this is an error of the harness: the conversation forks too much to be judged."""
 
-_ENDINGS = (b"END\r\n", STATISTICS)
+_ENDINGS = (b"END\r\n", b"MN\r\n", STATISTICS)
 _BATCH = 20
 """Requests of one read after which a server may write what it has, in the middle of the read."""
 
@@ -329,7 +329,7 @@ def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
         for one in lives:
             # What lost the replies before it is itself the first that was not written yet.
             one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens or owed.drops else owed)
-        # Some releases write all they have after each retrieval and after a value that came in more than one read
+        # Some releases write all they have after each retrieval, after mn and after a value that came in more than one read
         # (it is the first request to be completed in a chunk), and all of them after so many requests.
         retrieval = bool(owed.pieces) and owed.pieces[-1] in _ENDINGS
         opens = index == 0 or retrieval or len(outcome.owed) >= _BATCH

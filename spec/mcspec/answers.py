@@ -25,11 +25,11 @@ def carry_out(request: text.Request, cache: Cache, now: Now, rules: Rules) -> tu
     """Carry out a request that needs no value."""
     if isinstance(request, text.Retrieve):
         known = store_rules.met(cache, request.keys)
-        return (_UNCOVERED,) if known is None else _retrieve(request, known, now, rules)
+        return (UNCOVERED,) if known is None else _retrieve(request, known, now, rules)
     if isinstance(request, text.Simple):
         known = store_rules.met(cache, (request.key,) if request.key else ())
         if known is None:
-            return (_UNCOVERED,)
+            return (UNCOVERED,)
         cache = known
         return _SIMPLE[request.word](request, cache, now, rules)
     if isinstance(request, text.Version):
@@ -54,7 +54,7 @@ def _touched(request: text.Answer, cache: Cache, now: Now, rules: Rules) -> tupl
     return caches
 
 
-_UNCOVERED = Done(Cache(), Owed((), ()), "a delayed flush may have uncovered what was stored before we came")
+UNCOVERED = Done(Cache(), Owed((), ()), "a delayed flush may have uncovered what was stored before we came")
 
 
 def answer(request: text.Answer) -> Owed:
@@ -99,7 +99,7 @@ def _look(
         if lasting:
             reasons = (*reasons, "text.exptime.zero")
         if with_unique:
-            seen = result.cache.known.find(result.item.cas) is not None
+            seen = store_rules.unique(result.cache, result.item) is not None
             reasons = (*reasons, "text.cas.unchanged" if seen else "text.cas.grows")
         if request.exptime is None:
             looks.append((result, shown, reasons))
@@ -117,7 +117,8 @@ def value_lines(key: bytes, item: Item, *, with_unique: bool) -> tuple[Piece, ..
     """VALUE line and data block of one hit."""
     head = b"VALUE %s %d %d" % (key, item.flags, len(item.value))
     if with_unique:
-        return head + b" ", Unique(item.cas), b"\r\n" + item.value + b"\r\n"
+        number = b"%d" % (-1 - item.cas) if item.cas < 0 else Unique(item.cas)
+        return head + b" ", number, b"\r\n" + item.value + b"\r\n"
     return (head + b"\r\n" + item.value + b"\r\n",)
 
 
@@ -196,7 +197,7 @@ def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now,
     """
     known = store_rules.met(cache, (request.key,))
     if known is None:
-        return (_UNCOVERED,)
+        return (UNCOVERED,)
     cache = known
     entry = Entry(request.mode, request.key, request.flags, request.exptime, value, since, request.unique)
     done = []

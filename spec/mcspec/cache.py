@@ -9,7 +9,11 @@ cannot know, the result is a small set, and the choice is put off until somethin
 - a **cas unique** is a symbol, numbered in the order of the stores. It becomes a number when one is seen (`bind`);
   `cas` with a number that no known rule excludes is allowed both to match and to fail, and either answer is remembered.
 - a **moment** is a `Span`; a deadline that lies inside it allows both the hit and the miss.
-- a counter that became shorter keeps its alternative, blank-padded text in `padded` until someone reads it.
+- a counter that became shorter keeps its alternative, blank-padded text in `padded` until someone reads it; so does one
+  that is stale, has sent its win or has a binary key: a server that writes in place keeps these marks, one that stores
+  anew drops them.
+- whether an item was `fetched` is EITHER after such a command.
+- a cas unique that the client chose is the symbol `-1 - number`: known from the start, and outside the order.
 - `may_vanish` marks items that a server is permitted to lose.
 
 An item is looked at through `find` only, so that expiry, flush and eviction are each written once.
@@ -37,8 +41,16 @@ FOUND, DELETED, TOUCHED, COUNTED, NON_NUMERIC = "FOUND", "DELETED", "TOUCHED", "
 TOO_LARGE, NO_MEMORY, UNSPECIFIED = "TOO_LARGE", "NO_MEMORY", "UNSPECIFIED"
 
 
+NO, YES, EITHER = 0, 1, 2
+"""Whether an item was fetched."""
+
+
 class Item(NamedTuple):
-    """One stored item. `dies` and `stored` are in ticks; `cas` is a symbol, not a number."""
+    """One stored item. `dies`, `stored` and `seen` (the last use) are in ticks; `cas` is a symbol, not a number.
+
+    `stale` and `won` are the marks of the meta protocol: invalidated, and somebody was told to store it anew. `binary`
+    says that its key is shown in base64.
+    """
 
     value: bytes
     flags: int
@@ -48,6 +60,11 @@ class Item(NamedTuple):
     expiry_clause: str = ""
     padded: bytes | None = None
     may_vanish: bool = False
+    stale: bool = False
+    won: bool = False
+    binary: bool = False
+    fetched: int = NO
+    seen: Span | None = None
 
 
 class Cache(NamedTuple):
@@ -138,11 +155,10 @@ def flushed(cache: Cache, item: Item, now: Now, rules: Rules) -> int:
 def _settle(cache: Cache, key: bytes, item: Item, clauses: tuple[str, ...]) -> tuple[Found, ...]:
     if item.padded is None:
         return (Found(cache, item, clauses),)
-    forms = []
-    for value in (item.padded, item.value):
-        settled = item._replace(value=value, padded=None)
-        forms.append(Found(put(cache, key, settled), settled, (*clauses, "text.delta.shorter")))
-    return tuple(forms)
+    written = item._replace(value=item.padded, padded=None)
+    anew = item._replace(padded=None, stale=False, won=False, binary=False)
+    clause = "text.delta.shorter" if item.padded != item.value else "meta.ma.marks"
+    return tuple(Found(put(cache, key, form), form, (*clauses, clause)) for form in (written, anew))
 
 
 def _pressed(cache: Cache, rules: Rules) -> bool:
@@ -155,11 +171,28 @@ def put(cache: Cache, key: bytes, item: Item) -> Cache:
     return cache._replace(items=cache.items.put(key, item), hidden=cache.hidden.drop(key))
 
 
+def used(item: Item, now: Now) -> Item:
+    """The item once it was fetched: marked, and its last use is now."""
+    return item._replace(fetched=YES, seen=now)
+
+
 # ---------------------------------------------------------------------------------------------------- cas uniques
+
+
+def chosen(number: int) -> int:
+    """The cas symbol of a unique that the client chose (1 to 2**64 - 1)."""
+    return -1 - number
+
+
+def unique(cache: Cache, item: Item) -> int | None:
+    """The item's cas unique, if it is known."""
+    return -1 - item.cas if item.cas < 0 else cache.known.find(item.cas)
 
 
 def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
     """The cache in which cas symbol `symbol` is known to be `number`; None if a clause forbids that."""
+    if symbol < 0:
+        return cache if number == -1 - symbol else None
     known = cache.known.find(symbol)
     if known is not None:
         return cache if known == number else None
@@ -173,7 +206,7 @@ def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
 
 def compare(cache: Cache, item: Item, number: int, rules: Rules) -> tuple[tuple[bool, Cache], ...]:
     """Whether the item's cas unique is `number`: one answer if it is known, both if it is not."""
-    same = arith.cas_compared(number, cache.known.find(item.cas) or 0)
+    same = arith.cas_compared(number, unique(cache, item) or 0)
     if same != OPEN:
         return ((same == SAME, cache),)
     bound = rules.functions.bind(cache, item.cas, number)
@@ -202,10 +235,11 @@ def deadline(exptime: int, now: Now, rules: Rules) -> tuple[Span | None, str]:
 
 def fits(key: bytes, flags: int, length: int, rules: Rules) -> bool:
     """Whether an item with a value of `length` bytes is within the item size limit."""
-    return _size(key, flags, length, rules) <= rules.limits.item
+    return size(key, flags, length, rules) <= rules.limits.item
 
 
-def _size(key: bytes, flags: int, length: int, rules: Rules) -> int:
+def size(key: bytes, flags: int, length: int, rules: Rules) -> int:
+    """Bytes that an item with a value of `length` bytes takes."""
     limits = rules.limits
     flags_size = arith.flags_size(flags, limits.item_flags)
     return arith.item_size(len(key), flags_size, length, limits.item_header + limits.item_cas)
@@ -220,7 +254,11 @@ def oversize(cache: Cache, mode: str, key: bytes) -> Cache:
 
 
 class Entry(NamedTuple):
-    """What a store command asks for. Its exptime counts from `since`; `unique` is None for other modes than cas."""
+    """What a store command asks for. Its exptime counts from `since`; `unique` is None where none is compared.
+
+    Of the meta protocol: the cas unique that the client `chose`, a `binary` key, the exptime with which append and
+    prepend `create` an item, and whether an item newer than `unique` is overwritten and marked stale (`demote`).
+    """
 
     mode: str
     key: bytes
@@ -229,6 +267,10 @@ class Entry(NamedTuple):
     value: bytes
     since: Now
     unique: int | None = None
+    chose: int | None = None
+    binary: bool = False
+    create: int | None = None
+    demote: bool = False
 
 
 _ON_HIT = {"set": "text.set.replaces", "replace": "text.replace.stored"}
@@ -253,6 +295,9 @@ def store(cache: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, .
 def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     cache, old, mode = found.cache, found.item, entry.mode
     if old is None:
+        if mode in ("append", "prepend") and entry.create is not None:
+            created = entry._replace(exptime=entry.create)
+            return rules.functions.link(cache, created, None, "meta.ms.append-creates", now, rules)
         if mode in _REFUSED_MISS:
             status, clause = _REFUSED_MISS[mode]
             return (Result(cache, status, None, 0, (clause,)),)
@@ -262,7 +307,15 @@ def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, 
     if mode in _ON_HIT:
         return rules.functions.link(cache, entry, None, _ON_HIT[mode], now, rules)
     if mode in ("append", "prepend"):
-        return _join(cache, old, entry, now, rules)
+        if not entry.unique:
+            return _join(cache, old, entry, now, rules)
+        joined: list[Result] = []
+        for same, after in rules.functions.compare(cache, old, entry.unique, rules):
+            if same:
+                joined += _join(after, old, entry, now, rules)
+            else:
+                joined.append(Result(after, EXISTS, old, 0, ("meta.ms.append-compares",)))
+        return tuple(joined)
     if not entry.unique:
         return (Result(cache, EXISTS, old, 0, ("text.cas.zero",)),)
     results: list[Result] = []
@@ -270,8 +323,31 @@ def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, 
         if same:
             results += rules.functions.link(after, entry, None, "text.cas.stored", now, rules)
         else:
-            results.append(Result(after, EXISTS, old, 0, ("text.cas.exists",)))
+            results += _mismatched(after, old, entry, now, rules)
     return tuple(results)
+
+
+def _mismatched(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
+    """A store with another cas unique than the item's: refused, or with `demote` stored as stale if it is older."""
+    refused = Result(cache, EXISTS, old, 0, ("text.cas.exists",))
+    if not entry.demote or entry.unique is None:
+        return (refused,)
+    lowest, highest = _bounds(cache, old)
+    refused = refused._replace(clauses=("meta.ms.invalidate-newer",))
+    if entry.unique >= highest:
+        return (refused,)
+    results = rules.functions.link(cache, entry, old, "meta.ms.invalidate-older", now, rules)
+    return results if entry.unique < lowest else (*results, refused)
+
+
+def _bounds(cache: Cache, item: Item) -> tuple[int, int]:
+    """The least and the greatest cas unique that the item can have."""
+    known = unique(cache, item)
+    if known is not None:
+        return known, known
+    lowest = max((seen + 1 for symbol, seen in cache.known.items() if symbol < item.cas), default=1)
+    highest = min((seen - 1 for symbol, seen in cache.known.items() if symbol > item.cas), default=2**64 - 1)
+    return lowest, highest
 
 
 def _join(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
@@ -284,14 +360,19 @@ def _join(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tupl
 
 
 def link(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules) -> tuple[Result, ...]:
-    """Link a new item; `keep` lends its flags and deadline."""
+    """Link a new item; `keep` lends its flags and deadline, but to an entry that demotes it deadline and win."""
     dies, expiry = (
         rules.functions.deadline(entry.exptime, entry.since, rules) if keep is None else (keep.dies, keep.expiry_clause)
     )
-    flags = entry.flags if keep is None else keep.flags
-    size = _size(entry.key, flags, len(entry.value), rules)
-    item = Item(entry.value, flags, dies, cache.next_cas, now, expiry if expiry != "text.exptime.zero" else "")
-    after = put(cache, entry.key, item)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + size)
+    joins = keep is not None and entry.mode in ("append", "prepend")
+    flags = entry.flags if keep is None or not joins else keep.flags
+    taken = size(entry.key, flags, len(entry.value), rules)
+    cas = chosen(entry.chose) if entry.chose else cache.next_cas
+    item = Item(entry.value, flags, dies, cas, now, expiry if expiry != "text.exptime.zero" else "")
+    item = item._replace(binary=entry.binary and not joins)
+    if keep is not None and not joins:
+        item = item._replace(stale=True, won=keep.won)
+    after = put(cache, entry.key, item)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + taken)
     stored = Result(after, STORED, item, 0, (clause,))
     if not rules.evictions and arith.pressed(after.allocated, rules.limits.memory):
         lost = rules.functions.oversize(cache, entry.mode, entry.key)
@@ -304,10 +385,21 @@ def link(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, r
 
 def get(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Look a key up for a reply."""
-    return tuple(
-        Result(f.cache, FOUND if f.item else NOT_FOUND, f.item, 0, f.clauses)
-        for f in rules.functions.find(cache, key, now, rules)
-    )
+    results = []
+    for found in rules.functions.find(cache, key, now, rules):
+        if found.item is None:
+            results.append(Result(found.cache, NOT_FOUND, None, 0, found.clauses))
+            continue
+        item = rules.functions.used(found.item, now)
+        after = found.cache if item == found.item else put(found.cache, key, item)
+        results.append(Result(after, FOUND, item, 0, found.clauses))
+    return tuple(results)
+
+
+def expiring(item: Item, exptime: int, now: Now, rules: Rules) -> Item:
+    """The item with a new deadline."""
+    dies, expiry = rules.functions.deadline(exptime, now, rules)
+    return item._replace(dies=dies, expiry_clause=expiry if expiry != "text.exptime.zero" else "")
 
 
 def touch(cache: Cache, key: bytes, exptime: int, now: Now, rules: Rules) -> tuple[Result, ...]:
@@ -317,8 +409,7 @@ def touch(cache: Cache, key: bytes, exptime: int, now: Now, rules: Rules) -> tup
         if found.item is None:
             results.append(Result(found.cache, NOT_FOUND, None, 0, found.clauses))
             continue
-        dies, expiry = rules.functions.deadline(exptime, now, rules)
-        item = found.item._replace(dies=dies, expiry_clause=expiry if expiry != "text.exptime.zero" else "")
+        item = rules.functions.used(expiring(found.item, exptime, now, rules), now)
         results.append(Result(put(found.cache, key, item), FOUND, item, 0, (*found.clauses, "text.touch.extends")))
     return tuple(results)
 
@@ -339,20 +430,25 @@ def count(cache: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: b
     """incr (up) and decr on the decimal number that an item holds."""
     results: list[Result] = []
     for found in rules.functions.find(cache, key, now, rules):
-        ends = _count(found, key, delta, rules, up=up)
+        ends = count_found(found, key, delta, rules, up=up)
         results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
     return tuple(results)
 
 
-def _count(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> tuple[Result, ...]:
+def chunked(key: bytes, item: Item, rules: Rules) -> bool:
+    """Whether the item is so large that it is kept in pieces, which no arithmetic reads."""
+    return size(key, item.flags, len(item.value), rules) > rules.limits.chunked
+
+
+def count_found(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> tuple[Result, ...]:
+    """incr (up) and decr on what was found; the clauses of the finding are not repeated."""
     cache, item = found.cache, found.item
     if item is None:
         return (Result(cache, NOT_FOUND, None, 0, ("text.delta.missing",)),)
     if scan.blank(item.value):
         return (Result(cache, UNSPECIFIED, item, 0, ("text.delta.blank-value",)),)
     refused = Result(cache, NON_NUMERIC, item, 0, ("text.delta.non-numeric",))
-    chunked = _size(key, item.flags, len(item.value), rules) > rules.limits.chunked
-    held = None if chunked else scan.counter(item.value)
+    held = None if chunked(key, item, rules) else scan.counter(item.value)
     if held is None:
         return (refused,)
     if up:
@@ -371,16 +467,19 @@ def _count(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> t
 
 def _counted(cache: Cache, key: bytes, item: Item, number: int, clauses: tuple[str, ...], rules: Rules) -> Result:
     text = b"%d" % number
-    after = item._replace(value=text, cas=cache.next_cas)
-    size = 0
+    after = item._replace(value=text, cas=cache.next_cas, fetched=EITHER if item.fetched else NO)
+    taken = 0
     blanks = arith.padding(len(text), len(item.value))
     if blanks:
         # Servers overwrite in place where they can, and blank what is left over: both texts are allowed.
         after = after._replace(padded=text + b" " * blanks)
     elif len(text) > len(item.value):
-        size = _size(key, item.flags, len(text), rules)
+        taken = size(key, item.flags, len(text), rules)
+        after = after._replace(stale=False, won=False, binary=False, fetched=NO)
         clauses = (*clauses, "text.delta.longer")
-    grown = put(cache, key, after)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + size)
+    elif item.stale or item.won or item.binary:
+        after = after._replace(padded=text)
+    grown = put(cache, key, after)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + taken)
     return Result(grown, COUNTED, after, number, clauses)
 
 

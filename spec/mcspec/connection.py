@@ -23,12 +23,16 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import answers, arith, text
+from mcspec import answers, arith, meta, meta_answers, meta_store, text
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 
 if TYPE_CHECKING:
     from mcspec.rules import Rules
+
+Request = text.Request | meta.Line | meta.MetaStore
+STORES = text.Store | meta.MetaStore
+"""The requests that a value follows."""
 
 BINARY = 0x80
 """The first byte of a connection that speaks the binary protocol, of another chapter."""
@@ -74,7 +78,7 @@ class Conn(NamedTuple):
 
     state: State = State.LISTENING
     buffer: bytes = b""
-    request: text.Request | None = None
+    request: Request | None = None
     line: bytes = b""
     need: int = 0
     since: Now | None = None
@@ -172,16 +176,16 @@ def retrieval_over(conn: Conn, context: Context) -> bool:
 def wants_value(conn: Conn, context: Context) -> bool:
     """A store command whose value fits is to be received."""
     request = conn.request
-    return isinstance(request, text.Store) and _fits(request, context.rules)
+    return isinstance(request, STORES) and _fits(request, context.rules)
 
 
 def too_large(conn: Conn, context: Context) -> bool:
     """A store command announces a value that cannot fit."""
     request = conn.request
-    return isinstance(request, text.Store) and not _fits(request, context.rules)
+    return isinstance(request, STORES) and not _fits(request, context.rules)
 
 
-def _fits(request: text.Store, rules: Rules) -> bool:
+def _fits(request: text.Store | meta.MetaStore, rules: Rules) -> bool:
     return rules.functions.fits(request.key, request.flags, request.length, rules)
 
 
@@ -217,7 +221,7 @@ def leaving(conn: Conn, _context: Context) -> bool:
 
 def holds_value(conn: Conn, _context: Context) -> bool:
     """A value is being received."""
-    return conn.need > 0 and isinstance(conn.request, text.Store)
+    return conn.need > 0 and isinstance(conn.request, STORES)
 
 
 def holds_swallow(conn: Conn, _context: Context) -> bool:
@@ -266,23 +270,27 @@ def cut_off(turn: Turn, context: Context) -> tuple[Turn, ...]:
 def execute(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Carry out a request of one line."""
     assert turn.conn.request is not None  # PARSE_CMD is entered by cut_line only
-    done = answers.carry_out(turn.conn.request, turn.cache, context.now, context.rules)
-    return _finish(turn, done)
+    request = turn.conn.request
+    if isinstance(request, meta.Line):
+        return _finish(turn, meta_answers.carry_out(request, turn.cache, context.now, context.rules))
+    assert not isinstance(request, meta.MetaStore)  # wants_value and too_large stand before execute
+    return _finish(turn, answers.carry_out(request, turn.cache, context.now, context.rules))
 
 
 def expect_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Wait for the value and its CR LF."""
-    assert isinstance(turn.conn.request, text.Store)  # guarded by wants_value
+    assert isinstance(turn.conn.request, STORES)  # guarded by wants_value
     need = arith.block_length(turn.conn.request.length)
     return (turn._replace(conn=turn.conn._replace(need=need, since=context.now)),)
 
 
 def refuse_large(turn: Turn, context: Context) -> tuple[Turn, ...]:
-    """Refuse a value that cannot fit: set loses the old item now; the answer comes after the block."""
+    """Refuse a value that cannot fit: set and ms lose the old item now; the answer comes after the block."""
     request = turn.conn.request
-    assert isinstance(request, text.Store)  # guarded by too_large
-    cache = context.rules.functions.oversize(turn.cache, request.mode, request.key)
-    answer = answers.too_large(request)
+    assert isinstance(request, STORES)  # guarded by too_large
+    mode = "set" if isinstance(request, meta.MetaStore) else request.mode
+    cache = context.rules.functions.oversize(turn.cache, mode, request.key)
+    answer = meta_store.too_large(request) if isinstance(request, meta.MetaStore) else answers.too_large(request)
     return (turn._replace(cache=cache, conn=turn.conn._replace(request=answer, need=answer.swallow)),)
 
 
@@ -296,10 +304,13 @@ def store_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Store the block if it ends in CR LF."""
     conn = turn.conn
     request = conn.request
-    assert isinstance(request, text.Store)  # NREAD is entered by expect_value only
+    assert isinstance(request, STORES)  # NREAD is entered by expect_value only
     block, rest = conn.buffer[: conn.need], conn.buffer[conn.need :]
     since = conn.since or context.now
     turn = turn._replace(conn=conn._replace(buffer=rest, need=0, since=None))
+    if isinstance(request, meta.MetaStore):
+        stored = meta_store.store(request, block, turn.cache, since, context.now, context.rules)
+        return _finish(turn, stored)
     if block[-2:] != b"\r\n":
         return _finish(turn, (answers.Done(turn.cache, answers.bad_chunk(request)),))
     return _finish(turn, answers.store(request, block[:-2], turn.cache, since, context.now, context.rules))

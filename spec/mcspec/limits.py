@@ -30,6 +30,9 @@ class Limits(NamedTuple):
     words: int = 23
     """Words of a line that are told apart: `noreply` and `HTTP/` are looked for in the last of them. Measured."""
 
+    meta_words: int = 20
+    """Words of a meta line, command, key and length included. Measured (1.6.40)."""
+
     item: int = 1024 * 1024
     """Bytes: the largest item, header and key included (the option -I). Measured."""
 

@@ -1,8 +1,8 @@
 """What a server may send: replies as sequences of pieces, matched against bytes as they arrive.
 
-A piece is literal bytes, the number of a cas symbol, or one of the few texts that the protocol leaves to the server
-(the version, the statistics). Matching never guesses: it says how many bytes a reply took, that it needs more, or that
-these bytes cannot be that reply.
+A piece is literal bytes, the number of a cas symbol, a number within a range, one of a few texts, or one of the texts
+that the protocol leaves to the server (the version, the statistics). Matching never guesses: it says how many bytes a
+reply took, that it needs more, or that these bytes cannot be that reply.
 """
 
 from __future__ import annotations
@@ -29,7 +29,21 @@ class Text(NamedTuple):
     last: bytes
 
 
-Piece = bytes | Unique | Text
+class Span(NamedTuple):
+    """A decimal number from `lo` to `hi`: seconds on a clock that we do not hold, or what a server may choose."""
+
+    name: str
+    lo: int
+    hi: int
+
+
+class OneOf(NamedTuple):
+    """One of several texts, none of which begins another."""
+
+    choices: tuple[bytes, ...]
+
+
+Piece = bytes | Unique | Span | OneOf | Text
 
 VERSION = Text("VERSION and the server's version", rb"", rb"VERSION [!-~][ -~]*")
 STATISTICS = Text("STAT lines and END", rb"STAT [^ \r\n]+ [^\r\n]*", rb"END")
@@ -74,15 +88,22 @@ def match(cache: Cache, pieces: tuple[Piece, ...], data: bytes) -> Match:
             if part != piece:
                 return Match(Fit.PART if piece.startswith(part) else Fit.NOT, at, cache)
             at += len(piece)
-        elif isinstance(piece, Unique):
+        elif isinstance(piece, OneOf):
+            chosen = next((choice for choice in piece.choices if data.startswith(choice, at)), None)
+            if chosen is None:
+                begun = any(choice.startswith(data[at:]) for choice in piece.choices)
+                return Match(Fit.PART if begun else Fit.NOT, at, cache)
+            at += len(chosen)
+        elif isinstance(piece, Unique | Span):
             end = at
             while end < len(data) and 48 <= data[end] <= 57:
                 end += 1
-            if end - at > 20 or data[at : at + 1] == b"0":
+            lowest = piece.lo if isinstance(piece, Span) else 1
+            if end - at > 20 or (data[at : at + 1] == b"0" and (lowest or end - at > 1)):
                 return Match(Fit.NOT, at, cache)
             if end == len(data):
                 return Match(Fit.PART, at, cache)
-            bound = cache_module.bind(cache, piece.symbol, int(data[at:end])) if end > at else None
+            bound = _number(cache, piece, int(data[at:end])) if end > at else None
             if bound is None:
                 return Match(Fit.NOT, at, cache)
             cache, at = bound, end
@@ -91,6 +112,13 @@ def match(cache: Cache, pieces: tuple[Piece, ...], data: bytes) -> Match:
             if fit is not Fit.WHOLE:
                 return Match(fit, at, cache)
     return Match(Fit.WHOLE, at, cache)
+
+
+def _number(cache: Cache, piece: Unique | Span, number: int) -> Cache | None:
+    """The cache after a number was seen where `piece` stands; None if it may not stand there."""
+    if isinstance(piece, Unique):
+        return cache_module.bind(cache, piece.symbol, number)
+    return cache if piece.lo <= number <= piece.hi else None
 
 
 def _match_text(text: Text, data: bytes, at: int) -> tuple[Fit, int]:
@@ -118,6 +146,10 @@ def describe(cache: Cache, pieces: tuple[Piece, ...]) -> str:
         elif isinstance(piece, Unique):
             known = cache.known.find(piece.symbol)
             out.append(str(known) if known is not None else "<cas unique>")
+        elif isinstance(piece, OneOf):
+            out.append("<" + " or ".join(choice.decode("latin-1") for choice in piece.choices) + ">")
+        elif isinstance(piece, Span):
+            out.append(str(piece.lo) if piece.lo == piece.hi else f"<{piece.name}, {piece.lo} to {piece.hi}>")
         else:
             out.append(f"<{piece.name}>")
     return "".join(out)
@@ -131,6 +163,11 @@ def regex(pieces: tuple[Piece, ...]) -> str:
             out.append(re.escape(piece.decode("latin-1")))
         elif isinstance(piece, Unique):
             out.append("[1-9][0-9]{0,19}")
+        elif isinstance(piece, OneOf):
+            out.append("(?:" + "|".join(re.escape(choice.decode("latin-1")) for choice in piece.choices) + ")")
+        elif isinstance(piece, Span):
+            few = piece.hi - piece.lo < 20
+            out.append("(?:" + "|".join(map(str, range(piece.lo, piece.hi + 1))) + ")" if few else "[0-9]{1,10}")
         else:
             line = f"(?:{piece.line.decode()}\\r\\n)*" if piece.line else ""
             out.append(f"{line}{piece.last.decode()}\\r\\n")

@@ -6,10 +6,10 @@ replaced (`planted`). There is no other switch in the specification.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mcspec import arith, cache, connection, text
+from mcspec import arith, cache, connection, meta, text
 from mcspec.arith import Span
 from mcspec.cache import Cache, Entry, Found, Item, Now, Result
 from mcspec.connection import Event, State, Table
@@ -91,6 +91,45 @@ class Traits(NamedTuple):
     bget: str = "unknown"
     """text.line.unknown: `bget` is `unknown`, or an `alias` of get (up to 1.6.39)."""
 
+    flag_words: str = "twenty"
+    """meta.line.many-flags: a line may have `twenty` words, or `nineteen` and another text refuses it (to 1.6.39)."""
+
+    flag_bytes: str = "letters"
+    """meta.flag.first-byte: flags begin with `letters` or digits, or with `any` byte (up to 1.6.39)."""
+
+    md_errors: str = "own"
+    """meta.flag.unknown: md says which fault a flag has (`own`), or has `one` text for all (up to 1.6.39)."""
+
+    ma_errors: str = "one"
+    """meta.ma.bad-flag: ma has `one` text for a key too long as well, or bad `format` for that (up to 1.6.39)."""
+
+    mode_word: str = "first-letter"
+    """meta.flag.mode: only the `first-letter` after M counts, or it must be `alone` (up to 1.6.39)."""
+
+    chosen_cas: str = "known"
+    """meta.flag.chosen: the flags E and x are `known`, or `unknown` (up to 1.6.26)."""
+
+    ms_size: str = "shown"
+    """meta.ms.size: the flag s of ms is `shown`, or `ignored` (up to 1.6.19)."""
+
+    append_creates: str = "yes"
+    """meta.ms.append-creates: N lets append and prepend create (`yes`), or is ignored (`no`, up to 1.6.19)."""
+
+    mg_compare: str = "drops-value"
+    """meta.mg.compare: C in mg `drops-value` if it matches, or is `ignored` (up to 1.6.39)."""
+
+    quiet_create: str = "silent"
+    """meta.ma.quiet-create: ma with q is `silent` when it creates, or the reply is `shown` (up to 1.6.39)."""
+
+    me_flags: str = "base64-before-another"
+    """meta.me.flags: b right behind the key counts if another word follows it, or always (`base64`, up to 1.6.39)."""
+
+    me_ttl: str = "left"
+    """meta.me.line: exp is the time `left`, or that `negated` (up to 1.6.23)."""
+
+    opaque_first: str = "no"
+    """meta.flag.opaque-long: is it found before a value that is too large (`yes`, up to 1.6.39), or after (`no`)."""
+
 
 class Functions(NamedTuple):
     """The functions that decide. The specification calls them here, so that a planted bug can stand in for one."""
@@ -112,8 +151,10 @@ class Functions(NamedTuple):
     touch: Callable[[Cache, bytes, int, Now, Rules], tuple[Result, ...]] = cache.touch
     delete: Callable[[Cache, bytes, Now, Rules], tuple[Result, ...]] = cache.delete
     arithmetic: Callable[..., tuple[Result, ...]] = cache.count
+    count_found: Callable[..., tuple[Result, ...]] = cache.count_found
     flush: Callable[[Cache, int, Now, Rules], tuple[Cache, ...]] = cache.flush
-    parse: Callable[[bytes, Rules], text.Request] = text.parse
+    parse: Callable[[bytes, Rules], connection.Request] = text.parse
+    used: Callable[[Item, Now], Item] = cache.used
 
 
 class Rules(NamedTuple):
@@ -129,6 +170,8 @@ class Rules(NamedTuple):
     """What decides; other than the default only in a model or with a planted bug."""
     table: Table = connection.TABLE
     """The connection machine; likewise."""
+    grammar: Mapping[bytes, text.Reader] = {**text.GRAMMAR, **meta.GRAMMAR}
+    """The commands of all chapters, each with the reader of its line; likewise."""
 
     def planted(self, state: State, event: Event, old: str, **changes: Any) -> Rules:
         """These rules with another `guard`, `action` or `to` in the row whose action or guard is named `old`.

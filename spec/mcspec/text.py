@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mcspec import arith, scan
 
 if TYPE_CHECKING:
+    from mcspec.meta import Line, MetaStore
     from mcspec.rules import Rules
 
 BAD_FORMAT = b"CLIENT_ERROR bad command line format\r\n"
@@ -31,8 +32,7 @@ ERROR = b"ERROR\r\n"
 RETRIEVALS = (b"get ", b"gets ", b"gat ", b"gats ")
 
 ELSEWHERE = frozenset(
-    b"mn mg ms md ma me shutdown slabs lru lru_crawler watch cache_memlimit extstore refresh_certs misbehave"
-    b" debugtime debugitem".split()
+    b"shutdown slabs lru lru_crawler watch cache_memlimit extstore refresh_certs misbehave debugtime debugitem".split()
 )
 """Commands of other chapters: what a server answers to them is not specified here."""
 
@@ -124,8 +124,8 @@ class Elsewhere(NamedTuple):
 Request = Retrieve | Store | Simple | Answer | Version | Stats | Quit | Hang | Elsewhere
 
 
-def parse(raw: bytes, rules: Rules) -> Request:
-    """Read one command line, `raw` including its LF."""
+def parse(raw: bytes, rules: Rules) -> Request | Line | MetaStore:
+    """Read one command line of any chapter, `raw` including its LF; `rules.grammar` knows the commands."""
     traits = rules.traits
     if traits.short_line == "bad-format" and len(raw) < rules.limits.short_line:
         return Answer(BAD_FORMAT, False, ("text.line.short",))
@@ -145,7 +145,7 @@ def parse(raw: bytes, rules: Rules) -> Request:
         clauses = (*clauses, "text.line.words")
     if not words or (traits.short_line == "error" and len(words[0]) < 2):
         return Answer(ERROR, False, (*clauses, "text.line.short"))
-    reader = GRAMMAR.get(words[0])
+    reader = rules.grammar.get(words[0])
     if reader is not None:
         return reader(words, clauses, rules)
     if words[0] in ELSEWHERE:
@@ -179,7 +179,7 @@ def _unknown(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
         late = first not in (b"g", b"s", b"a", b"c", b"i", b"d", b"t") and not (first == b"m" and len(words[0]) == 2)
         if (traits.http == "late-branch" and late) or (traits.http == "unknown-word" and len(words) > 1):
             return Hang((*clauses, "text.line.http"))
-    if words and words[0] not in GRAMMAR and words[0].lower() in GRAMMAR:
+    if words and words[0] not in rules.grammar and words[0].lower() in rules.grammar:
         clauses = (*clauses, "text.line.case")
     quiet = traits.noreply_unknown == "silent" and words[-1:] == (b"noreply",)
     # What makes the line odd (a leading space, upper case) is the more specific clause, and stands last.
@@ -187,7 +187,8 @@ def _unknown(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
     return Answer(ERROR, quiet, (*clauses[:1], kind, *clauses[1:]))
 
 
-def _missing(clauses: tuple[str, ...], rules: Rules, clause: str = "text.line.missing-words") -> Answer:
+def missing(clauses: tuple[str, ...], rules: Rules, clause: str = "text.line.missing-words") -> Answer:
+    """The refusal of a line with too few words."""
     reply = BAD_FORMAT if rules.traits.missing_words == "bad-format" else ERROR
     return Answer(reply, False, (*clauses, clause))
 
@@ -211,7 +212,7 @@ def _noreply(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
     return False, clauses
 
 
-def _signed(word: bytes, rules: Rules) -> int | None:
+def signed(word: bytes, rules: Rules) -> int | None:
     """An exptime of touch, gat and flush_all."""
     traits = rules.traits
     if traits.argument_number == "strict":
@@ -220,7 +221,7 @@ def _signed(word: bytes, rules: Rules) -> int | None:
     return None if number is None else arith.signed32(number)
 
 
-def _counter(word: bytes, rules: Rules) -> int | None:
+def counter(word: bytes, rules: Rules) -> int | None:
     """A delta or a cas unique."""
     if rules.traits.argument_number == "strict":
         return scan.strict_unsigned(word, rules.limits.counter_digits, scan.U64)
@@ -232,7 +233,7 @@ def _counter(word: bytes, rules: Rules) -> int | None:
 
 def _retrieval(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
     if len(words) < 2:
-        return _missing(clauses, rules, "text.get.no-key")
+        return missing(clauses, rules, "text.get.no-key")
     return _keys(words, 1, None, clauses, rules)
 
 
@@ -240,8 +241,8 @@ def _touching(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) 
     traits = rules.traits
     ends = traits.gat_without_key == "end"
     if len(words) < (2 if ends else 3):
-        return _missing(clauses, rules, "text.gat.no-key")
-    exptime = _signed(words[1], rules)
+        return missing(clauses, rules, "text.gat.no-key")
+    exptime = signed(words[1], rules)
     if exptime is None:
         return Answer(BAD_EXPTIME, False, (*clauses, "text.gat.bad-exptime", "text.number.exptime-strict"))
     if len(words) == 2:
@@ -276,16 +277,16 @@ def _storage(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -
         return Elsewhere("a number of blanks only is read on into the next word by some releases")
     least = 6 if words[0] == b"cas" and rules.traits.header_error == "keep" else 5
     if len(words) < least:
-        return _missing(clauses, rules)
+        return missing(clauses, rules)
     most = 7 if words[0] == b"cas" else 6
     if _surplus(words, most, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, most)
     if rules.traits.header_error == "keep":
         return _storage_kept(words, clauses, rules)
-    length = _length(words[4], rules)
+    length = announced(words[4], rules)
     if length is None:
-        return Answer(BAD_FORMAT, False, (*clauses, "text.store.length-error", _length_clause(words[4])))
+        return Answer(BAD_FORMAT, False, (*clauses, "text.store.length-error", length_clause(words[4])))
     quiet, clauses = _noreply(words, clauses, rules)
     header = _header(words, rules)
     if isinstance(header, str):
@@ -298,11 +299,11 @@ def _storage_kept(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rul
     """The older order: nothing is swallowed, so the order of the checks does not show."""
     quiet, clauses = _noreply(words, clauses, rules)
     header = _header(words, rules)
-    length = _length(words[4], rules)
+    length = announced(words[4], rules)
     if isinstance(header, str):
         return Answer(BAD_FORMAT, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.store.header-error", header))
     if length is None:
-        return Answer(BAD_FORMAT, quiet, (*clauses, "text.store.length-error", _length_clause(words[4])))
+        return Answer(BAD_FORMAT, quiet, (*clauses, "text.store.length-error", length_clause(words[4])))
     return _accepted(words, header, length, clauses, quiet=quiet)
 
 
@@ -345,13 +346,14 @@ def _header(words: tuple[bytes, ...], rules: Rules) -> tuple[int, int, int | Non
         return "text.number.exptime-refused"
     unique = None
     if words[0] == b"cas":
-        unique = _counter(words[5], rules) if len(words) > 5 else None
+        unique = counter(words[5], rules) if len(words) > 5 else None
         if unique is None:
             return "text.number.cas-strict"
     return arith.truncated(flags, rules.limits.flags), arith.signed32(exptime), unique
 
 
-def _length(word: bytes, rules: Rules) -> int | None:
+def announced(word: bytes, rules: Rules) -> int | None:
+    """The length in bytes that a header announces; None if it is no number, or not an allowed one."""
     traits = rules.traits
     if traits.length_number == "strict":
         number = scan.strict_signed(word, rules.limits.length_digits, bare_minus=traits.bare_minus == "zero")
@@ -361,7 +363,8 @@ def _length(word: bytes, rules: Rules) -> int | None:
     return number if number is not None and arith.length_allowed(number, rules.limits.value_length) else None
 
 
-def _length_clause(word: bytes) -> str:
+def length_clause(word: bytes) -> str:
+    """The clause by which `announced` refuses a word."""
     if word[:1] == b"-":
         return "text.number.length-negative"
     return "text.number.length-range" if word.isdigit() else "text.number.length-strict"
@@ -375,7 +378,7 @@ def _key_and_number(
 ) -> tuple[bool, tuple[str, ...]] | Answer:
     """What incr, decr and touch check before they look at their number: noreply and the clauses, or the refusal."""
     if len(words) < 3:
-        return _missing(clauses, rules)
+        return missing(clauses, rules)
     if _surplus(words, 4, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, 4)
@@ -390,7 +393,7 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     if isinstance(begun, Answer):
         return begun
     quiet, clauses = begun
-    delta = _counter(words[2], rules)
+    delta = counter(words[2], rules)
     if delta is None:
         clause = "text.number.delta-range" if words[2].isdigit() else "text.number.delta-strict"
         return Answer(BAD_DELTA, quiet, (*clauses, *_quiet_error(quiet=quiet), "text.delta.bad-delta", clause))
@@ -402,7 +405,7 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
 def _delete(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
     traits = rules.traits
     if len(words) < 2:
-        return _missing(clauses, rules)
+        return missing(clauses, rules)
     if _surplus(words, 4, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     if len(words) == 2:
@@ -427,7 +430,7 @@ def _touch(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     if isinstance(begun, Answer):
         return begun
     quiet, clauses = begun
-    exptime = _signed(words[2], rules)
+    exptime = signed(words[2], rules)
     if exptime is None:
         refused = (*clauses, *_quiet_error(quiet=quiet), "text.touch.bad-exptime", "text.number.exptime-strict")
         return Answer(BAD_EXPTIME, quiet, refused)
@@ -443,7 +446,7 @@ def _flush(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
         return Answer(FLUSH_FORBIDDEN, quiet, (*clauses, "text.flush.not-allowed"))
     delay: int | None = 0
     if len(words) > (2 if quiet else 1):
-        delay = _signed(words[1], rules)
+        delay = signed(words[1], rules)
     if delay is None:
         refused = (*clauses, *_quiet_error(quiet=quiet), "text.flush.bad-delay", "text.number.exptime-strict")
         return Answer(BAD_EXPTIME, quiet, refused)
@@ -456,7 +459,7 @@ def _version(words: tuple[bytes, ...], clauses: tuple[str, ...], _rules: Rules) 
 
 def _verbosity(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Request:
     if len(words) < 2:
-        return _missing(clauses, rules, "text.verbosity.no-level")
+        return missing(clauses, rules, "text.verbosity.no-level")
     if _surplus(words, 3, rules):
         return Answer(ERROR, False, (*clauses, "text.line.extra-words"))
     clauses = _extra(clauses, words, 3)
@@ -482,7 +485,7 @@ def _stats(words: tuple[bytes, ...], clauses: tuple[str, ...], _rules: Rules) ->
     return Stats((*clauses, "text.stats.framing"))
 
 
-Reader = Callable[[tuple[bytes, ...], tuple[str, ...], "Rules"], Request]
+Reader = Callable[[tuple[bytes, ...], tuple[str, ...], "Rules"], "Request | Line | MetaStore"]
 
 GRAMMAR: dict[bytes, Reader] = {
     b"get": _retrieval,

@@ -45,7 +45,7 @@ def flags(number: int) -> int | None:
 
 def length_allowed(length: int) -> bool:
     scan.strict_signed = lambda _word, _longest, *, bare_minus: length  # noqa: ARG005 - as it is called
-    return text._length(b"", RULES) is not None
+    return text.announced(b"", RULES) is not None
 
 
 def item_size(client_flags: int, length: int) -> int:

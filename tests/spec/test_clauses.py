@@ -15,22 +15,27 @@ SPEC = Path(mcspec.__file__).parent
 COMPOSED = {
     *(f"text.{mode}.{rule}" for mode in ("append", "prepend") for rule in ("joined", "keeps", "too-large")),
     *(f"text.{word}.hit" for word in ("get", "gets", "gat", "gats")),
+    *(f"meta.ms.mode-{mode}" for mode in ("set", "add", "append", "prepend", "replace")),
+    *(f"meta.{word}.{rule}" for word in ("mg", "ma") for rule in ("touch", "vivify-ttl")),
+    *(f"meta.{word}.{rule}" for word in ("md", "ma") for rule in ("quiet", "quiet-shows")),
+    "meta.mg.quiet",
 }
 """Ids that the code puts together from a command's word."""
 
 
-def test_size_of_the_chapter() -> None:
-    """About 120 clauses is the size of the chapter; most of them are rules."""
-    loaded = clauses.load()
-    assert len(loaded) >= 120
-    assert sum(clause.level == "must" for clause in loaded.values()) >= 110
+@pytest.mark.parametrize(("chapter", "least", "rules"), [("text", 120, 110), ("meta", 90, 80)])
+def test_size_of_the_chapters(chapter: str, least: int, rules: int) -> None:
+    """What is the size of each chapter; most of its clauses are rules."""
+    loaded = [clause for name, clause in clauses.load().items() if name.startswith(f"{chapter}.")]
+    assert len(loaded) >= least
+    assert sum(clause.level == "must" for clause in loaded) >= rules
 
 
 def test_code_and_text_agree() -> None:
     """Every clause named in the code is written, and every clause written is named in the code."""
     named = set(COMPOSED)
     for file in SPEC.glob("*.py"):
-        named |= set(re.findall(r'"(text\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")))
+        named |= set(re.findall(r'"((?:text|meta)\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")))
     named -= {"text.stream.prompt"} - set(clauses.load())
     assert named == set(clauses.load())
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mcconform import recordings
-from mcspec import profiles
+from mcspec import Now, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-RELEASES = ("1.6.18", "1.6.45")
+RELEASES = ("1.6.18", "1.6.39", "1.6.45")
+WHEN = {
+    "1.6.18": Now(1795186668, 1795186673),
+    "1.6.39": Now(1795186675, 1795186680),
+    "1.6.45": Now(1795186682, 1795186687),
+}
+"""When the meta recordings were made: what they answer to `t` for an absolute expiry tells it to the second."""
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -23,6 +30,38 @@ def release(request: pytest.FixtureRequest) -> tuple[profiles.Profile, list[dict
     """A profile and all recorded conversations of its release."""
     name = request.param
     return profiles.load(f"memcached-{name}"), list(recordings.read(DATA / f"text-{name}.jsonl.gz"))
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def meta(request: pytest.FixtureRequest) -> tuple[profiles.Profile, Now, list[dict[str, Any]]]:
+    """A profile, the moment of the recording, and all conversations that were recorded in the meta protocol."""
+    name = request.param
+    conversations = list(recordings.read(DATA / f"meta-{name}.jsonl.gz"))
+    return profiles.load(f"memcached-{name}"), WHEN[name], conversations
+
+
+def test_every_meta_recording_is_accepted(meta: tuple[profiles.Profile, Now, list[dict[str, Any]]]) -> None:
+    """800 conversations a release, none of them left half judged for want of worlds."""
+    profile, now, conversations = meta
+    assert len(conversations) == 800
+    unspecified = 0
+    for conversation in conversations:
+        oracle = recordings.judge(conversation["steps"], profile.rules, used=True, now=now)
+        assert oracle.refusal is None, (conversation["id"], oracle.refusal)
+        assert not oracle.exhausted
+        unspecified += oracle.unspecified is not None
+    assert unspecified <= 20
+
+
+def test_other_releases_refuse_meta_recordings(meta: tuple[profiles.Profile, Now, list[dict[str, Any]]]) -> None:
+    """What one release answers is wrong, now and then, under the profile of each other one."""
+    profile, now, conversations = meta
+    for other in profiles.names():
+        if other in (profile.name, "base"):
+            continue
+        rules = profiles.load(other).rules
+        found = [recordings.judge(one["steps"], rules, used=True, now=now).refusal for one in conversations]
+        assert sum(refusal is not None for refusal in found) >= 4, other
 
 
 def test_every_recording_is_accepted(release: tuple[profiles.Profile, list[dict[str, Any]]]) -> None:
@@ -41,7 +80,7 @@ def test_every_recording_is_accepted(release: tuple[profiles.Profile, list[dict[
 def test_the_other_release_is_refused(release: tuple[profiles.Profile, list[dict[str, Any]]]) -> None:
     """Profiles are not a licence: many recordings of a release break the rules of the other one."""
     profile, conversations = release
-    other = profiles.load("memcached-1.6.45" if profile.name.endswith("18") else "memcached-1.6.18")
+    other = profiles.load("memcached-1.6.18" if profile.name.endswith("45") else "memcached-1.6.45")
     refused = sum(
         recordings.judge(conversation["steps"], other.rules, used=True).refusal is not None
         for conversation in conversations
@@ -98,3 +137,53 @@ def test_a_changed_recording_is_refused(
         if planted >= 100:
             break
     assert planted >= 5
+
+
+META_CHANGES = {
+    "another code": (r"(?<![^\n])HD", "NF"),
+    "a mark too many": (r"(?<![^\n])HD\r", "HD W\r"),
+    "a win that is missing": (r" W\r", "\r"),
+    "a win twice": (r" Z\r", " W\r"),
+    "a stale item that seems fresh": (r" X", ""),
+    "stale and won in another order": (r" Z X\r", " X Z\r"),
+    "another time to live": (r" t-1", " t77"),
+    "a time to live that is over": (r" t(30|60|90|100)\b", " t9"),
+    "another size": (r" s[0-9]+", " s77777"),
+    "other client flags": (r" f[0-9]+", " f123"),
+    "a hit before that was none": (r" h0", " h1"),
+    "a long time since the last use": (r" l0", " l30"),
+    "a cas unique of 0": (r"(?<![^\n])HD c[1-9][0-9]*", "HD c0"),
+    "another opaque": (r" O12", " O21"),
+    "another key": (r" ka\b", " kz"),
+    "a miss that is not quiet": (r"(?<![^\n])EN\r\n", "EN\r\nEN\r\n"),
+    "a length of one more": (r"(?<![^\n])VA 2", "VA 3"),
+    "a no-op without reply": (r"(?<![^\n])MN\r\n", ""),
+    "another error": (r"CLIENT_ERROR duplicate flag", "CLIENT_ERROR invalid flag"),
+}
+
+
+@pytest.mark.parametrize("change", META_CHANGES)
+def test_a_changed_meta_recording_is_refused(
+    meta: tuple[profiles.Profile, Now, list[dict[str, Any]]], change: str
+) -> None:
+    """Each planted change, in the first 25 conversations that have a place for it, is refused."""
+    profile, now, conversations = meta
+    pattern, replacement = META_CHANGES[change]
+    planted = 0
+    for conversation in conversations:
+        steps = copy.deepcopy(conversation["steps"])
+        for step in steps:
+            changed = re.sub(pattern, replacement, step.get("recv", ""), count=1)
+            if step.get("settled") and changed != step["recv"]:
+                step["recv"] = changed
+                break
+        else:
+            continue
+        oracle = recordings.judge(steps, profile.rules, used=True, now=now)
+        if oracle.unspecified is not None:
+            continue
+        assert oracle.refusal is not None, (conversation["id"], step)
+        planted += 1
+        if planted >= 25:
+            break
+    assert planted >= 1

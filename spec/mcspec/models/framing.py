@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from mcspec import text
+from mcspec import connection, text
 from mcspec.arith import Span
 from mcspec.cache import Cache
 from mcspec.connection import Conn, Context, Event, State, feed
@@ -47,7 +47,7 @@ class Frame(NamedTuple):
     length: int
     cr: bool
     need: int
-    request: text.Request | None
+    request: connection.Request | None
     fresh: bool
     left: int
     wrong: str = ""
@@ -57,7 +57,7 @@ class Choice(NamedTuple):
     """What the environment lets a line say: the request, the bytes of its block (-1: it closes), replies owed now."""
 
     name: str
-    request: text.Request
+    request: connection.Request
     block: int
     replies: int
 
