@@ -8,21 +8,22 @@ _LINE_END = 2
 
 
 def add_delta(
-    cache: Cache, key: bytes, delta: int, *, increment: bool, check: int = 0, unique: int = -1
+    cache: Cache, key: bytes, delta: int, *, increment: bool, check: int = 0, vivify: bool = False
 ) -> Outcome | bytes:
     """``incr``/``decr``: the new number as text, or why not.
 
     Adding wraps at 2^64, subtracting stops at 0. A shorter number keeps the stored length, padded with blanks. With
-    `check` not 0 nothing is done unless it is the item's cas unique; `unique` becomes that of the number, -1 stands
-    for a new one. A number that takes more room than the old one makes a new item, which has no marks.
+    `check` not 0 nothing is done unless it is the item's cas unique. A number that takes more room than the old one
+    makes a new item, which has no marks. No miss is counted when the caller is going to `vivify` the item.
     """
     stats = cache.stats
     item = cache.find(key)
     if item is None:
-        if increment:
-            stats.incr_misses += 1
-        else:
-            stats.decr_misses += 1
+        if not vivify:
+            if increment:
+                stats.incr_misses += 1
+            else:
+                stats.decr_misses += 1
         return Outcome.NOT_FOUND
     length = len(item.block) - item.head - _LINE_END
     if not length or item.size > ARITHMETIC_ITEM_MAX:
@@ -47,10 +48,10 @@ def add_delta(
         if not cache.make_room(size):
             return Outcome.NO_MEMORY
         block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)
-        cache.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size, unique)
+        cache.put(key, block, len(block) - len(text) - _LINE_END, item.flags, item.exptime, size)
         return text
     # A new block: replies that still wait to be sent refer to the old one.
     item.block = bytes(item.block[: item.head]) + padded + b"\r\n"
-    item.cas = cache.next_cas() if unique < 0 else unique
+    item.cas = cache.next_cas()
     cache.freshen(key, item)
     return text

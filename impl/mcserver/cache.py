@@ -4,13 +4,12 @@ Nothing here knows the wire except that an item keeps its value inside the block
 formatting and no copy. Time is whole seconds and is set from outside (`Cache.now`).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count, repeat
 
 from mcserver.items import NEVER, Block, Item, Outcome, StoreMode, item_size
+from mcserver.memory import Memory
 from mcserver.settings import RELATIVE_MAX, Settings
-from mcserver.slabs import Slabs
 from mcserver.stats import Stats
 
 #: tuning: how many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
@@ -18,71 +17,31 @@ _CLOCK_LEAD = 2
 #: What is dead at once dies this many seconds before the process started: ``mg t`` shows it.
 _PAST = 61
 _LINE_END = 2
-#: tuning: Classes with chunks up to this many bytes may fill one page even when memory is full (as in memcached).
-_FLOOR_MAX = 8192
 #: Seconds between two moves of one item to the front, in flat mode.
 _BUMP_INTERVAL = 60
 
 __all__ = ["NEVER", "Block", "Cache", "Item", "Outcome", "StoreMode", "item_size"]
 
 
-class Cache:
+class Cache(Memory):
     """All items of a server. Operations take live keys of at most 250 bytes and never raise."""
 
-    __slots__ = (
-        "_cas",
-        "_evict",
-        "_past",
-        "_started",
-        "_swept",
-        "flush_at",
-        "item_size_max",
-        "items",
-        "limit",
-        "next_cas",
-        "now",
-        "on_evict",
-        "on_lookup",
-        "reserved",
-        "segmented",
-        "slabs",
-        "stats",
-        "taken",
-        "temporary_ttl",
-        "used",
-    )
+    __slots__ = ("_cas", "_past", "_started", "item_size_max", "next_cas", "on_lookup", "segmented")
 
     def __init__(self, settings: Settings, stats: Stats, now: int) -> None:
         """Start empty at second `now`."""
-        self.items: OrderedDict[bytes, Item] = OrderedDict()
-        self.stats = stats
-        #: The current second. Whoever feeds the cache keeps it up to date.
-        self.now = now
-        self.slabs = Slabs(settings)
-        #: Bytes of stored items.
-        self.used = 0
-        #: What stored items, and values still arriving, cost of `limit` (see `mcserver.slabs`), in bytes.
-        self.taken = self.reserved = 0
-        #: From this second on, items stored at or before it are gone; `NEVER` for none.
-        self.flush_at = NEVER
-        #: Largest item, and the cost of all items together, in bytes.
+        super().__init__(settings, stats, now)
+        #: Largest item, in bytes.
         self.item_size_max = settings.item_size_max
-        self.limit = settings.memory_limit
-        self._evict = settings.evict
         self._started = now - _CLOCK_LEAD
         self._past = now - _PAST
         #: Whether every hit counts as a use at once; else a minute must have gone by since the last one.
         self.segmented = settings.segmented
-        #: Items stored with at most this many seconds to live are evicted last; None for no such favour.
-        self.temporary_ttl = settings.temporary_ttl
-        #: Called with key and item of everything that is evicted alive; None costs nothing.
-        self.on_evict: Callable[[bytes, Item], None] | None = None
         #: Called with every key that is looked up and the item found; None costs next to nothing.
         self.on_lookup: Callable[[bytes, Item | None], None] | None = None
         self._cas = settings.cas
         #: tuning: Any first number would do; memcached gives 2.
         self.next_cas: Callable[[], int] = (count(2) if settings.cas else repeat(0)).__next__
-        self._swept = self._started
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -93,14 +52,6 @@ class Cache:
         if exptime > 0:
             return self.now + exptime
         return self._past if exptime else NEVER
-
-    def dead(self, item: Item) -> bool:
-        """Whether `item` has expired or was flushed."""
-        return item.exptime <= self.now or self.flushed(item)
-
-    def flushed(self, item: Item) -> bool:
-        """Whether a flush has taken effect on `item`."""
-        return item.time <= self.flush_at <= self.now
 
     def flush(self, delay: int) -> None:
         """``flush_all``: at once for `delay` <= 0, else by the exptime rules; replaces a pending flush.
@@ -116,26 +67,22 @@ class Cache:
         if due > self.now:
             self.flush_at = due - 1
         elif due > self._started:
-            self.items.clear()
-            self.slabs.clear()
-            self.used = self.taken = 0
+            items = self.items
+            for key in [key for key, item in items.items() if item.time == self.now]:
+                self.drop(key)
+            # Lookups of the others are counted: they stay until then, where nothing finds them.
+            self.stale.update(items)
+            items.clear()
 
     # -- lookup -------------------------------------------------------------------------------------------------
 
     def find(self, key: bytes) -> Item | None:
-        """The live item under `key`, without making it more recent; a dead one is dropped."""
+        """The live item under `key`, without making it more recent; a dead one is counted and dropped."""
         item = self.items.get(key)
-        if item is not None and self.dead(item):
-            self.drop(key)
-            item = None
-        if self.on_lookup is not None:
-            self.on_lookup(key, item)
-        return item
-
-    def look_up(self, key: bytes) -> Item | None:
-        """`find` that counts what has died."""
-        item = self.items.get(key)
-        if item is not None and self.dead(item):
+        if item is None:
+            if self.stale and self._drop_stale(key):
+                self.stats.get_flushed += 1
+        elif self.dead(item):
             if self.flushed(item):
                 self.stats.get_flushed += 1
             else:
@@ -147,8 +94,8 @@ class Cache:
         return item
 
     def fetch(self, key: bytes) -> Item | None:
-        """`look_up` for the get commands: counts the hit or miss and makes the item most recent."""
-        item = self.look_up(key)
+        """`find` for the get commands: counts the hit or miss and makes the item most recent."""
+        item = self.find(key)
         if item is None:
             self.stats.get_misses += 1
             return None
@@ -199,115 +146,6 @@ class Cache:
         self.drop(key)
         return item
 
-    def drop(self, key: bytes) -> None:
-        """Forget whatever is under `key`, live or dead."""
-        item = self.items.pop(key, None)
-        if item is not None:
-            self.used -= item.size
-            self.taken -= self.slabs.remove(item.slab, item.size)
-
-    # -- memory -------------------------------------------------------------------------------------------------
-
-    def make_room(self, size: int) -> bool:
-        """Whether an item of `size` bytes more fits, after evicting the least recently used where that is allowed."""
-        cost = self.slabs.cost(size)
-        room = self.limit - self.reserved - cost
-        if self.taken > room:
-            if self._evict:
-                self._evict_down_to(room)
-            else:
-                self._sweep_once_a_second()
-            slab = self.slabs.find(size)
-            if self.taken > room and (slab.chunk > _FLOOR_MAX or slab.chunks >= slab.per_page):
-                slab.out_of_memory += 1
-                return False
-        return True
-
-    def set_limit(self, limit: int) -> None:
-        """Set the memory for items, in bytes; evicts down to it at once."""
-        self.limit = limit
-        if self._evict:
-            self._evict_down_to(limit - self.reserved)
-
-    def _evict_down_to(self, room: int) -> None:
-        items = self.items
-        spared = 0
-        while self.taken > room and items:
-            key, item = items.popitem(last=False)
-            if self.dead(item):
-                self._count_reclaimed(item)
-            elif self._temporary(item) and spared <= len(items):
-                items[key] = item
-                spared += 1
-                continue
-            else:
-                self._count_evicted(key, item)
-            self.used -= item.size
-            self.taken -= self.slabs.remove(item.slab, item.size)
-
-    def _temporary(self, item: Item) -> bool:
-        return self.temporary_ttl is not None and item.exptime - item.time <= self.temporary_ttl
-
-    def _count_reclaimed(self, item: Item) -> None:
-        self.stats.reclaimed += 1
-        item.slab.reclaimed += 1
-        if not item.fetched:
-            self.stats.expired_unfetched += 1
-            item.slab.expired_unfetched += 1
-
-    def _count_evicted(self, key: bytes, item: Item) -> None:
-        slab = item.slab
-        self.stats.evictions += 1
-        slab.evicted += 1
-        slab.evicted_time = self.now - item.time
-        if item.exptime != NEVER:
-            slab.evicted_nonzero += 1
-        if not item.fetched:
-            self.stats.evicted_unfetched += 1
-            slab.evicted_unfetched += 1
-        if self.on_evict is not None:
-            self.on_evict(key, item)
-
-    def _sweep_once_a_second(self) -> None:
-        #: tuning: A sweep is linear in the cache.
-        if self._swept != self.now:
-            self._swept = self.now
-            self._sweep()
-
-    def reserve(self, size: int) -> bool:
-        """Hold room for an item of `size` bytes whose value is still arriving; False when it does not fit."""
-        fits = self.make_room(size)
-        if fits:
-            self.reserved += self.slabs.cost(size)
-        return fits
-
-    def release(self, size: int) -> None:
-        """Give back what `reserve` held for `size` bytes."""
-        self.reserved -= self.slabs.cost(size)
-
-    def _sweep(self) -> None:
-        for key, item in [pair for pair in self.items.items() if self.dead(pair[1])]:
-            self.drop(key)
-            self._count_reclaimed(item)
-
-    def crawl(self, classes: frozenset[int] | None, most: int) -> None:
-        """Drop the dead among the items of `classes` (None: all), looking at `most` of each class (0: every one)."""
-        seen: dict[int, int] = {}
-        stats = self.stats
-        for key, item in list(self.items.items()):
-            slab = item.slab
-            if classes is not None and slab.id not in classes:
-                continue
-            checked = seen[slab.id] = seen.get(slab.id, 0) + 1
-            if most and checked > most:
-                continue
-            stats.crawler_checked += 1
-            slab.crawler_checked += 1
-            if self.dead(item):
-                self.drop(key)
-                stats.crawler_reclaimed += 1
-                slab.crawler_reclaimed += 1
-
     # -- storing ------------------------------------------------------------------------------------------------
 
     def put(
@@ -331,9 +169,14 @@ class Cache:
         slab.cmd_set += 1
         self.taken += slabs.add(slab, size)
         if item is None:
+            if self.stale and self._drop_stale(key):
+                self.stats.reclaimed += 1
+                slab.reclaimed += 1
             self.used += size
             items[key] = Item(block, head, flags, deadline, size, cas, self.now, slab, marks)
             return
+        if item.exptime <= self.now:
+            self.stats.get_expired += 1
         self.used += size - item.size
         self.taken -= slabs.remove(item.slab, item.size)
         item.slab = slab

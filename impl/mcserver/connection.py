@@ -274,7 +274,7 @@ class Connection:
                 key = data[begin + 4 : end]
                 item = find(key)
                 if item is None:
-                    if key and len(key) <= KEY_MAX and b" " not in key:
+                    if key and len(key) <= KEY_MAX and b" " not in key and not cache.stale:
                         stats.get_misses += 1
                         out.append(_END)
                         continue

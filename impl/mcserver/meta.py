@@ -27,9 +27,9 @@ _N, _O, _R, _S, _T = b"NORsT"
 _TTL = ord("t")
 
 
-def ttl(cache: Cache, item: Item) -> int:
-    """Seconds an item has left, as an unsigned 32-bit number when it has none left; -1 for an item that stays."""
-    return -1 if item.exptime == NEVER else (item.exptime - cache.now) % _U32
+def _left(cache: Cache, exptime: int) -> int:
+    """Seconds until `exptime`, as an unsigned 32-bit number when it has gone by; -1 for an item that stays."""
+    return -1 if exptime == NEVER else (exptime - cache.now) % _U32
 
 
 def _noop(_state: ServerState, _tokens: list[bytes], out: list[Buffer]) -> int:
@@ -48,6 +48,7 @@ def _debug(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
         out.append(replies.BAD_FORMAT)
         return 0
     cache = state.cache
+    state.stats.cmd_meta += 1
     item = cache.find(key)
     if item is None:
         out.append(replies.META_MISS)
@@ -75,17 +76,12 @@ def create(cache: Cache, key: bytes, value: bytes, unique: int | None) -> Item |
     return cache.items[key]
 
 
-def _count_get(cache: Cache, item: Item | None, *, touch: bool) -> None:
+def _count_hit(cache: Cache, item: Item, *, touch: bool) -> None:
     stats = cache.stats
     if touch:
         stats.cmd_touch += 1
-        if item is None:
-            stats.touch_misses += 1
-        else:
-            stats.touch_hits += 1
-            item.slab.touch_hits += 1
-    elif item is None:
-        stats.get_misses += 1
+        stats.touch_hits += 1
+        item.slab.touch_hits += 1
     else:
         stats.get_hits += 1
         item.slab.get_hits += 1
@@ -96,7 +92,7 @@ def _item_flag(cache: Cache, item: Item, letter: int) -> bytes:
     if letter == _S:
         return b" s%d" % (len(item.block) - item.head - _LINE_END)
     if letter == _TTL:
-        return b" t%d" % ttl(cache, item)
+        return b" t%d" % _left(cache, item.exptime)
     if letter == _C:
         return b" c%d" % item.cas
     if letter == _F:
@@ -115,20 +111,21 @@ def _get(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
         return 0
     cache = state.cache
     letters = flags.letters
-    item = cache.look_up(flags.key)
-    _count_get(cache, item, touch=_T in letters)
+    item = cache.find(flags.key)
     created = False
     if item is None:
         if _N in letters:
             item = create(cache, flags.key, b"", flags.unique)
             created = True
         if item is None:
+            cache.stats.get_misses += 1
             echo = flags.echo()
             if echo is None:
                 out.append(replies.LONG_OPAQUE)
             elif b"q" not in letters:
                 out.append(b"EN" + echo + b"\r\n")
             return 0
+    _count_hit(cache, item, touch=_T in letters)
     with_value = b"v" in letters and flags.compare != item.cas
     # These flags have the access counted after the reply, and so not at all when there is none.
     late = any(letter in b"NRThl" for letter in letters)
@@ -218,22 +215,29 @@ def _delete(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
     return 0
 
 
+def _count_delete(cache: Cache, item: Item) -> None:
+    cache.stats.delete_hits += 1
+    item.slab.delete_hits += 1
+
+
 def _remove(cache: Cache, item: Item, flags: Flags) -> bool:
     """Delete the item, or only its value, or mark it stale; False when there is no room to do so."""
     key = flags.key
     stale = b"I" in flags.letters
     empty = b"x" in flags.letters
     if not stale and not empty:
-        cache.stats.delete_hits += 1
-        item.slab.delete_hits += 1
+        _count_delete(cache, item)
         cache.drop(key)
         return True
     if empty:
-        size = item_size(key, 0, 0)
+        if not stale:
+            _count_delete(cache, item)
+        client_flags = flags.flags or 0
+        size = item_size(key, client_flags, 0)
         if not cache.make_room(size):
             return False
-        block = b"VALUE %b 0 0\r\n\r\n" % key
-        cache.put(key, block, len(block) - _LINE_END, 0, NEVER, size, item.cas)
+        block = b"VALUE %b %d 0\r\n\r\n" % (key, client_flags)
+        cache.put(key, block, len(block) - _LINE_END, client_flags, NEVER, size, item.cas)
         item = cache.items[key]
     if flags.exptime is not None:
         item.exptime = cache.deadline(flags.exptime)
@@ -263,10 +267,11 @@ def _arithmetic(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> i
         return 0
     cache = state.cache
     key = flags.key
-    unique = -1 if flags.unique is None else flags.unique
     delta = 1 if flags.delta is None else flags.delta
     increment = flags.mode == 0 or flags.mode in b"I+"
-    value = add_delta(cache, key, delta, increment=increment, check=flags.compare or 0, unique=unique)
+    before = cache.items.get(key)
+    size = 0 if before is None else before.size
+    value = add_delta(cache, key, delta, increment=increment, check=flags.compare or 0, vivify=flags.vivify is not None)
     created = False
     if value is Outcome.NOT_FOUND and flags.vivify is not None:
         value = b"%d" % (flags.initial or 0)
@@ -282,7 +287,10 @@ def _arithmetic(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> i
         code = b"EX" if value is Outcome.EXISTS else b"NF"
         out.append(replies.LONG_OPAQUE if echo is None else code + echo + b"\r\n")
         return 0
-    reply = _arithmetic_reply(cache, cache.items[key], flags, created=created)
+    item = cache.items[key]
+    # memcached carries T and E out on the item it has looked up, and a number that needs more room is a new item: there
+    # both are told in the reply and come to nothing. The same is done here.
+    reply = _arithmetic_reply(cache, item, flags, created=created, kept=created or item.size == size)
     if reply is None:
         out.append(replies.LONG_OPAQUE)
     elif b"q" not in flags.letters:
@@ -293,7 +301,14 @@ def _arithmetic(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> i
     return 0
 
 
-def _arithmetic_reply(cache: Cache, item: Item, flags: Flags, *, created: bool) -> bytes | None:
+def _arithmetic_reply(cache: Cache, item: Item, flags: Flags, *, created: bool, kept: bool) -> bytes | None:
+    """Do to the item what the flags say, in their order, and return those of the reply; None: too long an opaque.
+
+    An item that was not `kept` but replaced for want of room stays as it is.
+    """
+    if kept and flags.unique is not None:
+        item.cas = flags.unique
+    exptime = item.exptime
     reply = b""
     for token in flags.tokens:
         letter = token[0]
@@ -304,12 +319,16 @@ def _arithmetic_reply(cache: Cache, item: Item, flags: Flags, *, created: bool) 
         elif letter == _K:
             reply += key_reply(flags.key, binary=flags.binary)
         elif letter == _T and flags.exptime is not None:
-            item.exptime = cache.deadline(flags.exptime)
+            exptime = cache.deadline(flags.exptime)
         elif letter == _N and flags.vivify is not None:
             if created:
-                item.exptime = cache.deadline(flags.vivify)
-        elif letter in b"ct":
-            reply += _item_flag(cache, item, letter)
+                exptime = cache.deadline(flags.vivify)
+        elif letter == _TTL:
+            reply += b" t%d" % _left(cache, exptime)
+        elif letter == _C:
+            reply += b" c%d" % (item.cas if flags.unique is None else flags.unique)
+        if kept:
+            item.exptime = exptime
     return reply
 
 

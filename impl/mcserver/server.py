@@ -19,6 +19,8 @@ from mcserver.settings import Settings
 
 #: Connections the system may queue before they are accepted.
 BACKLOG = 1024
+#: tuning: So many of the least recently used items are looked at every second, to drop those that have expired.
+RECLAIM_STEP = 1000
 #: Bits of the mode taken from a Unix socket: only its owner may connect.
 _UNIX_UMASK = 0o077
 #: Binding says so where the system knows a family of addresses but has none of them.
@@ -151,6 +153,7 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
 def _tick(engine: Engine, loop: asyncio.AbstractEventLoop, clients: set[Client]) -> None:
     """Keep the engine's time, at the turn of every second: a timer costs less than a clock read per request."""
     engine.tick()
+    engine.cache.reclaim(RECLAIM_STEP)
     limit = engine.settings.idle_timeout
     if limit:
         for client in [client for client in clients if client.idle > limit]:

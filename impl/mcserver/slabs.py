@@ -67,7 +67,7 @@ class SlabClass:
         self.id = number
         self.chunk = chunk
         self.per_page = PAGE // chunk
-        share = -(-PAGE // self.per_page)
+        share = PAGE // self.per_page
         #: Bytes of ``-m`` that an item of this class takes.
         self.cost = max(share, (share + _OBJECT) * 100 // _EXCESS_PERCENT)
         self.chunks = 0

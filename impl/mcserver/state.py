@@ -103,6 +103,6 @@ class ServerState:
             "time": now,
             "version": PROTOCOL_VERSION,
             "curr_connections": self.connection_count,
-            "curr_items": len(self.cache.items),
+            "curr_items": self.cache.held,
             "bytes": self.cache.used,
         }
