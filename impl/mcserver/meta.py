@@ -125,7 +125,6 @@ def _get(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
             elif b"q" not in letters:
                 out.append(b"EN" + echo + b"\r\n")
             return 0
-    _count_hit(cache, item, touch=_T in letters)
     with_value = b"v" in letters and flags.compare != item.cas
     # These flags have the access counted after the reply, and so not at all when there is none.
     late = any(letter in b"NRThl" for letter in letters)
@@ -135,6 +134,7 @@ def _get(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
     if reply is None:
         out.append(replies.LONG_OPAQUE)
         return 0
+    _count_hit(cache, item, touch=_T in letters)
     if late and b"u" not in letters:
         cache.use(flags.key, item)
     if not with_value:
