@@ -57,6 +57,7 @@ class Arrival:
             self._refusal = replies.NO_MEMORY_STORING
         elif header.late_error:
             cache.release(size)
+            self._stats.cmd_set += 1
             self._refusal = header.late_error
             return
         else:
