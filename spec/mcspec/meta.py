@@ -293,27 +293,18 @@ def _debug(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
 # ------------------------------------------------------------------------------------------------ base64
 
 
-def decode(word: bytes) -> bytes | None:
-    """The key that a base64 word stands for, padding required; None if it is none, b"" if padding stands inside it."""
-    body = word.rstrip(b"=")
-    if len(word) % 4 or len(word) - len(body) > 2 or not body:
-        return _padded_early(word)
-    if b"=" in body or any(byte not in _DIGITS for byte in body):
-        return _padded_early(word)
-    return binascii.a2b_base64(word)
-
-
 _DIGITS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
-def _padded_early(word: bytes) -> bytes | None:
-    """b"" where the first group of four that is no base64 has its padding in place, so that servers read it."""
-    for at in range(0, len(word) - 3, 4):
-        group = word[at : at + 4]
-        if any(byte not in _DIGITS for byte in group):
-            inside = group[2:3] == b"=" or (group[3:] == b"=" and at + 4 < len(word))
-            return b"" if inside and group[0] in _DIGITS and group[1] in _DIGITS and not len(word) % 4 else None
-    return None
+def decode(word: bytes) -> bytes | None:
+    """The key that a base64 word stands for, padding required; None if it is none, b"" if padding stands inside it."""
+    body = word.rstrip(b"=")
+    before, _, after = body.partition(b"=")
+    if len(word) % 4 or any(byte not in _DIGITS for byte in before):
+        return None
+    if after:
+        return b""
+    return binascii.a2b_base64(word) if body and len(word) - len(body) < 3 else None
 
 
 def encode(key: bytes) -> bytes:

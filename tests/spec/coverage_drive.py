@@ -26,6 +26,7 @@ from mcserver import inproc
 from mcspec import Happening, Now, Outcome, Rules, World, clauses, profiles, step
 from mcspec.connection import TABLE, Table, name
 from tests.spec import coverage_rare
+from tests.spec.test_recordings import WHEN as META_WHEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mcconform.conversation import Conversation
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-RELEASES = ("1.6.18", "1.6.45")
+RELEASES = ("1.6.18", "1.6.39", "1.6.45")
 STREAMS = 2000
 SCOPE = Scope(options=True, large=3000)
 
@@ -94,6 +95,11 @@ def recorded() -> None:
         rules = profiles.load(f"memcached-{release}").rules
         for one in recordings.read(DATA / f"text-{release}.jsonl.gz"):
             assert recordings.judge(one["steps"], rules, used=True).refusal is None
+        for one in recordings.read(DATA / f"meta-{release}.jsonl.gz"):
+            assert recordings.judge(one["steps"], rules, used=True, now=META_WHEN[release]).refusal is None
+        for one in recordings.read(DATA / f"meta-flags-{release}.jsonl.gz"):
+            now = Now(one["at"] - 1, one["at"] + 2)
+            assert recordings.judge(one["steps"], rules, used=True, now=now).refusal is None
 
 
 def drive(only: str = "", rules: Rules | None = None) -> Reached:

@@ -22,7 +22,7 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
     ("base", (CONNECT, CONNECT)),
     ("base", (CONNECT, b"quit\r\n", EOF, b"more", RESET, CONNECT, b"version\r\n")),
     ("base", (CONNECT, b"\x80\x0b")),
-    ("base", (CONNECT, b"mn\r\n")),
+    ("base", (CONNECT, b"lru_crawler enable\r\n")),
     ("base", (CONNECT, b"stats items\r\n")),
     ("memcached-1.6.18", (CONNECT, b"delete a b c d e\r\n")),
     ("memcached-1.6.45", (CONNECT, b" verbosity 1\r\n")),
