@@ -12,6 +12,9 @@ from mcserver.stats import Stats
 #: tuning: Classes with chunks up to this many bytes may fill one page even when memory is full (as in memcached).
 _FLOOR_MAX = 8192
 
+#: tuning: Evicting one part in so many of the limit is a reason to tidy memory up.
+TURNOVER_SHARE = 16
+
 
 class Memory:
     """Items by key, the least recently used first, within a limit."""
@@ -19,11 +22,13 @@ class Memory:
     __slots__ = (
         "_evict",
         "_swept",
+        "_turned_over",
         "flush_at",
         "items",
         "limit",
         "now",
         "on_evict",
+        "on_turnover",
         "reserved",
         "slabs",
         "stale",
@@ -56,6 +61,9 @@ class Memory:
         #: Called with key and item of everything that is evicted alive; None costs nothing.
         self.on_evict: Callable[[bytes, Item], None] | None = None
         self._swept = -1
+        #: Called whenever `TURNOVER_SHARE` of the limit was evicted; None costs nothing.
+        self.on_turnover: Callable[[], None] | None = None
+        self._turned_over = 0
 
     @property
     def held(self) -> int:
@@ -123,8 +131,13 @@ class Memory:
                 continue
             else:
                 self._count_evicted(key, item)
+            self._turned_over += item.size
             self.used -= item.size
             self.taken -= self.slabs.remove(item.slab, item.size)
+        if self._turned_over > self.limit // TURNOVER_SHARE:
+            self._turned_over = 0
+            if self.on_turnover is not None:
+                self.on_turnover()
 
     def _temporary(self, item: Item) -> bool:
         return self.temporary_ttl is not None and item.exptime - item.time <= self.temporary_ttl

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from mcserver import allocator
 from mcserver.engine import Engine
 from mcserver.loop import Client
 from mcserver.settings import Settings
@@ -173,7 +174,9 @@ def _name(sock: socket.socket) -> str:
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     """Serve on listening `sockets` until SIGINT or SIGTERM, then close everything and remove the Unix socket's file."""
     loop = asyncio.get_running_loop()
+    allocator.prepare()
     engine = Engine(settings, steady_clock())
+    engine.cache.on_turnover = allocator.trim
     clients: set[Client] = set()
     _tick(engine, loop, clients)
     stop = asyncio.Event()

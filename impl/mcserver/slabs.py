@@ -24,7 +24,7 @@ _HEADER = 48
 #: tuning: Bytes an item takes in this process beside its own: object, dictionary entry, list links, allocator.
 _OBJECT = 430
 #: tuning: Memory in use may exceed ``-m`` by this factor (in hundredths) for what small items take beside their bytes.
-_EXCESS_PERCENT = 140
+_EXCESS_PERCENT = 125
 
 
 class SlabClass:
