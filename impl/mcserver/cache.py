@@ -26,7 +26,7 @@ __all__ = ["NEVER", "Block", "Cache", "Item", "Outcome", "StoreMode", "item_size
 class Cache(Memory):
     """All items of a server. Operations take live keys of at most 250 bytes and never raise."""
 
-    __slots__ = ("_cas", "_past", "_started", "item_size_max", "next_cas", "on_lookup", "segmented")
+    __slots__ = ("_past", "_started", "item_size_max", "next_cas", "on_lookup", "segmented", "with_cas")
 
     def __init__(self, settings: Settings, stats: Stats, now: int) -> None:
         """Start empty at second `now`."""
@@ -39,7 +39,7 @@ class Cache(Memory):
         self.segmented = settings.segmented
         #: Called with every key that is looked up and the item found; None costs next to nothing.
         self.on_lookup: Callable[[bytes, Item | None], None] | None = None
-        self._cas = settings.cas
+        self.with_cas = settings.cas
         #: tuning: Any first number would do; memcached gives 2.
         self.next_cas: Callable[[], int] = (count(2) if settings.cas else repeat(0)).__next__
 
@@ -166,7 +166,6 @@ class Cache(Memory):
         item = items.get(key)
         slabs = self.slabs
         slab = slabs.find(size)
-        slab.cmd_set += 1
         self.taken += slabs.add(slab, size)
         if item is None:
             if self.stale and self._drop_stale(key):
@@ -220,7 +219,7 @@ class Cache(Memory):
                 self.freshen(key, old)
                 return Outcome.NOT_STORED
             elif mode is StoreMode.CAS:
-                if old.cas != unique or not self._cas:
+                if old.cas != unique or not self.with_cas:
                     self.stats.cas_badval += 1
                     old.slab.cas_badval += 1
                     return Outcome.EXISTS

@@ -32,6 +32,12 @@ def _left(cache: Cache, exptime: int) -> int:
     return -1 if exptime == NEVER else (exptime - cache.now) % _U32
 
 
+def _heed(cache: Cache, flags: Flags) -> None:
+    """Forget an E where items have no cas uniques (``-C``)."""
+    if not cache.with_cas:
+        flags.unique = None
+
+
 def _noop(_state: ServerState, _tokens: list[bytes], out: list[Buffer]) -> int:
     out.append(replies.META_NOOP)
     return 0
@@ -110,6 +116,7 @@ def _get(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
         out.append(flags)
         return 0
     cache = state.cache
+    _heed(cache, flags)
     letters = flags.letters
     item = cache.find(flags.key)
     created = False
@@ -198,6 +205,7 @@ def _delete(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
         out.append(replies.LONG_OPAQUE)
         return 0
     cache = state.cache
+    _heed(cache, flags)
     item = cache.find(flags.key)
     if item is None:
         cache.stats.delete_misses += 1
@@ -266,6 +274,7 @@ def _arithmetic(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> i
         out.append(replies.BAD_ARITHMETIC_MODE)
         return 0
     cache = state.cache
+    _heed(cache, flags)
     key = flags.key
     delta = 1 if flags.delta is None else flags.delta
     increment = flags.mode == 0 or flags.mode in b"I+"

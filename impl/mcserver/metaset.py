@@ -82,6 +82,9 @@ def _store(
 ) -> tuple[Outcome, int]:
     """Carry the command out; what came of it, and the length of the value then (or of the one sent)."""
     mode = header.mode
+    if not cache.with_cas:
+        flags.unique = None
+        flags.compare = None if flags.compare is None else 0
     unique = flags.unique or cache.next_cas()  # an E of 0 is none
     old = cache.find(header.key)
     marks = BINARY if flags.binary else 0
@@ -117,8 +120,7 @@ def _decide(cache: Cache, mode: StoreMode, old: Item | None, flags: Flags) -> Ou
         cache.freshen(flags.key, old)
         return Outcome.NOT_STORED
     if mode is StoreMode.CAS:
-        assert compare is not None
-        if compare == old.cas or (b"I" in flags.letters and compare and compare < old.cas):
+        if compare and (compare == old.cas or (b"I" in flags.letters and compare < old.cas)):
             stats.cas_hits += 1
             old.slab.cas_hits += 1
             return Outcome.STORED

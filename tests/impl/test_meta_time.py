@@ -156,3 +156,18 @@ def counters(connection: Connection) -> dict[str, int]:
         for _, name, value in rows
         if name in names or (name.endswith(("_hits", "_misses", "_badval")) and value.isdigit())
     }
+
+
+def test_without_cas_uniques_there_is_nothing_to_choose_or_to_compare() -> None:
+    connection = create(["-C"]).open()
+    assert ask(connection, "ms a 1 E5 c|1") == "HD c0|"
+    assert ask(connection, "md a I E9") == "HD|"
+    assert ask(connection, "mg a c") == "HD c0 X W|"
+    assert ask(connection, "ms a 1 C0 c|1") == "EX c0|"
+    assert ask(connection, "ms a 1 C5 I|1") == "EX|"
+    assert ask(connection, "ms a 1 MA C5|1") == "HD|"
+    assert ask(connection, "ma a E8 c v") == "VA 2 c0|12|"
+    assert ask(connection, "mg a C0 v") == "HD|"
+    assert ask(connection, "mg b N0 E7 c") == "HD c0 W|"
+    assert ask(connection, "md a C1") == "EX|"
+    assert ask(connection, "md a C0") == "HD|"
