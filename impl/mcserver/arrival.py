@@ -58,6 +58,7 @@ class Arrival:
         elif header.late_error:
             cache.release(size)
             self._stats.cmd_set += 1
+            cache.slabs.find(size).cmd_set += 1
             self._refusal = header.late_error
             return
         else:
@@ -86,6 +87,7 @@ class Arrival:
             buffer = self._buffer
             self._cache.release(self._size)
             self._stats.cmd_set += 1
+            self._cache.slabs.find(self._size).cmd_set += 1
             if buffer.endswith(b"\r\n"):
                 block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
                 if header.meta is not None:

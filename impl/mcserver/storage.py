@@ -108,6 +108,7 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
         return 0
     deadline = NEVER if exptime_token == b"0" else cache.deadline(int(exptime_token))
     stats.cmd_set += 1
+    cache.slabs.find(size).cmd_set += 1
     if length <= _SMALL:
         cache.put(key, head + data[pos:after], len(head), flags, deadline, size)
     else:

@@ -114,3 +114,12 @@ def test_switches_show_in_settings() -> None:
         "detail_enabled": "yes", "maxbytes": "104857600", "lru_crawler": "no", "slab_chunk_max": "1048576",
     }  # fmt: skip
     assert {name: shown[name] for name in expected} == expected
+
+
+def test_stores_count_in_the_class_of_what_arrived(server: Server) -> None:
+    """Also where nothing was stored; a joined value does not count in the class it grows into."""
+    ask(server, b"set a 0 0 1\r\nx\r\nadd a 0 0 1\r\nx\r\nappend a 0 0 100\r\n" + bytes(100) + b"\r\n")
+    slabs = rows(server, b" slabs")
+    assert (slabs["1:cmd_set"], slabs["4:cmd_set"]) == ("2", "1")
+    ask(server, b"append a 0 0 100\r\n" + bytes(100) + b"\r\n")
+    assert rows(server, b" slabs")["6:cmd_set"] == "0"
