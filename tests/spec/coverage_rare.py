@@ -24,6 +24,14 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
     ("base", (CONNECT, b"\x80\x0b")),
     ("base", (CONNECT, b"lru_crawler enable\r\n")),
     ("base", (CONNECT, b"stats items\r\n")),
+    ("base", (CONNECT, b"ms a 2000000 q\r\n" + bytes(2000000) + b"\r\nmg a\r\n")),
+    *(
+        ("base", (CONNECT, line))
+        for line in (b"ma YQ==YQ== b\r\n", b"md a I E0\r\n", b"mg a N0 T2147483647 R2147483647\r\n")
+    ),
+    ("base", (CONNECT, b"ms YQ==YQ== 1 b\r\n")),
+    ("base", (CONNECT, b"mg a N-1 R2592001\r\n")),
+    *(("memcached-1.6.18", (CONNECT, b"me %s b\r\n" % key)) for key in (b"YQ==YQ==", b"!")),
     ("memcached-1.6.18", (CONNECT, b"delete a b c d e\r\n")),
     ("memcached-1.6.45", (CONNECT, b" verbosity 1\r\n")),
     ("memcached-1.6.45", (CONNECT, b"get " + LONG + b" noreply\r\n")),
@@ -53,10 +61,16 @@ WRONG = (
 """Answers to REQUESTS that no server may give."""
 
 
+FULL = Rules(evictions=False)._replace(limits=Rules().limits._replace(memory=4))
+"""A server under -M whose memory is used up by any item."""
+
+
 def walk(step: Step) -> None:
-    """Every walk, through every allowed world."""
-    for profile, events in WALKS:
-        rules = profiles.load(profile).rules
+    """Every walk, through every allowed world; and what a full server does with items of the meta protocol."""
+    full = (b"ms b 1\r\nx\r\nms b 1\r\nx\r\n", b"ma a N0\r\n", b"mg a N0\r\n")
+    walks = [(profiles.load(profile).rules, events) for profile, events in WALKS]
+    walks += [(FULL, (CONNECT, full[0], made)) for made in full[1:]]
+    for rules, events in walks:
         worlds = [World()]
         for one in events:
             happening = Happening(0, Event.DATA, one) if isinstance(one, bytes) else Happening(0, one)
