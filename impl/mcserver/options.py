@@ -245,7 +245,7 @@ def _measure(settings: Settings, short: str, name: str, value: str) -> Settings:
         case "n":
             return replace(settings, chunk_size=_number(name, value, 1, KIB, "a number of bytes from 1 to 1024"))
         case "R":
-            turn = _number(name, value, 1, 256, "a number of commands from 1 to 256")
+            turn = _number(name, value, 1, 4096, "a number of commands from 1 to 4096")
             return replace(settings, requests_per_turn=turn)
         case _:
             return replace(settings, backlog=_number(name, value, 1, _PORT_MAX, "a number from 1 to 65535"))

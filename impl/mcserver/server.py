@@ -154,7 +154,8 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
 def _tick(engine: Engine, loop: asyncio.AbstractEventLoop, clients: set[Client]) -> None:
     """Keep the engine's time, at the turn of every second: a timer costs less than a clock read per request."""
     engine.tick()
-    engine.cache.reclaim(RECLAIM_STEP)
+    if engine.runtime.crawler:
+        engine.cache.reclaim(RECLAIM_STEP)
     limit = engine.settings.idle_timeout
     if limit:
         for client in [client for client in clients if client.idle > limit]:
