@@ -332,6 +332,10 @@ _TIME = Scene(
 )
 _ALONE = Scene(_EVERY, _TWO, (0, 1), (0, 2), (0, 2), clock=3, connections=2, keys=KEYS[:1])
 _TOGETHER = Scene(_PAIR, _TWO, (0,), (1,), (0, 2), clock=3, connections=2)
+_PRODUCT = Scene(
+    ("get", "gets", "set", "cas", "incr", "append", "touch", "delete"),
+    touches=(1,), delays=(0,), deltas=(1,), clock=1, connections=2,
+)  # fmt: skip
 _COUNTED = Scene(("gets", "set", "cas", "touch", "incr"), touches=(0,), deltas=(1,), connections=2)
 _CARRY = Scene(("get", "set", "incr", "decr"), ((b"9", 0),), terms=Terms(counter=12))
 _SHORT = Scene(
@@ -345,8 +349,9 @@ BOUNDS = {
         _COUNTED,
         Scene(_VALUES, _TWO, (0, 1), keys=KEYS[:1]),
     ),
-    "standard": (_ALONE, _TOGETHER, _TIME, _COUNTED, Scene(_VALUES, _TWO), _CARRY, _SHORT, _FULL),
+    "standard": (_PRODUCT, _ALONE, _TOGETHER, _TIME, _COUNTED, Scene(_VALUES, _TWO), _CARRY, _SHORT, _FULL),
     "large": (
+        _PRODUCT._replace(clock=2),
         _ALONE._replace(exptimes=(0, 1, 2, -1), touches=(0, 1, 2, -1, 3), delays=(0, 1, 2, 3)),
         _TOGETHER._replace(words=(*_PAIR, "incr"), exptimes=(0, 2), touches=(0, 1), deltas=(1,)),
         Scene(_VALUES, _TWO, (0, 1), (0, 2), (2,), clock=2),
@@ -359,7 +364,8 @@ BOUNDS = {
 
 MODEL = Model(
     "cache",
-    "The cache under every interleaving of its operations. Standard: one key with all operations, two connections and "
+    "The cache under every interleaving of its operations. Standard: two keys with get gets set cas incr append touch "
+    "delete flush_all, expiry, two connections and seconds 0 and 1; one key with all operations, two connections and "
     "seconds 0 to 3; two keys with two values, get gets set add replace cas touch delete flush_all, two connections "
     "and seconds 0 to 3; two keys with every kind of exptime and delay and seconds 0 to 4; two keys with all values of "
     "at most two bytes that append, incr and the like make, and with cas beside incr, in one second; counters that "

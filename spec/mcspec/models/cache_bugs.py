@@ -245,6 +245,14 @@ def store_over(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Resul
     return results
 
 
+def cas_unlinks(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
+    """A cas that fails takes the item out."""
+    return tuple(
+        r._replace(cache=r.cache._replace(items=r.cache.items.drop(entry.key))) if r.status == cache.EXISTS else r
+        for r in cache.store(kept, entry, now, rules)
+    )
+
+
 def store_creates(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     """replace, append and cas create what is not there, and say that they did not."""
     return tuple(

@@ -50,6 +50,7 @@ _BUGS = {
     "a store drops the other item": _Bug("link", cache_bugs.link_drops_others, "other-key"),
     "out of memory at any time": _Bug("link", cache_bugs.link_refuses_early, "memory"),
     "add overwrites": _Bug("store", cache_bugs.store_over, "failed"),
+    "a failed cas takes the item out": _Bug("store", cache_bugs.cas_unlinks, "failed"),
     "replace creates": _Bug("store", cache_bugs.store_creates, "failed"),
     "append prepends": _Bug("store", cache_bugs.store_swaps, "joined"),
     "cas with another number hangs": _Bug("store", cache_bugs.store_nothing, "total"),
