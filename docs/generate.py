@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from mcconform import cli, events, jsonform
-from mcspec import clauses, connection, limits, profiles, rules
+from mcspec import clauses, connection, limits, models, profiles, rules
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -153,6 +153,29 @@ def draw_state_machine() -> str:
     )
 
 
+def draw_models() -> str:
+    """Each model: what it is, its bounds, its laws with the planted bugs that break them."""
+    parts = []
+    for model in models.load().values():
+        module = sys.modules[model.build.__module__]
+        parts.append(f"## {model.name}\n\n{model.summary[0].upper()}{model.summary[1:]}.\n")
+        parts.append(docstring(module))
+        rows = ((name, code(shown_bounds(model.bounds[name]))) for name in models.BOUNDS)
+        parts.append(table(["bounds", "values"], rows))
+        plants: dict[str, list[str]] = {law.clause: [] for law in model.laws}
+        for plant in model.plants:
+            plants[plant.clause].append(plant.name)
+        laws = [(code(law.clause), law.text, law.kind.value, "; ".join(plants[law.clause])) for law in model.laws]
+        parts.append(table(["law", "says", "looked at", "planted bugs that it catches"], laws))
+    return "\n".join(parts)
+
+
+def shown_bounds(bounds: object) -> str:
+    """Bounds as `name=value` pairs, or as they are."""
+    values = getattr(bounds, "_asdict", dict)()
+    return ", ".join(f"{name}={value}" for name, value in values.items()) or str(bounds)
+
+
 def step(event: connection.Event, row: connection.Row) -> str:
     """What stands at an arrow of the diagram: `event [guard] / action`."""
     guard = "" if row.guard.__name__ == "always" else f" [{row.guard.__name__}]"
@@ -205,6 +228,7 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "conversation-format": draw_conversation_format,
     "event-log": draw_event_log,
     "limits": draw_limits,
+    "models": draw_models,
     "profiles": draw_profiles,
     "server": draw_server,
     "state-machine": draw_state_machine,

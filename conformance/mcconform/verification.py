@@ -79,13 +79,13 @@ def run(job: Job, tick: Callable[[int, int], None] | None = None) -> Report:
     began = time.process_time()
     seen = explore(made, model.laws, stop=stop, tick=tick)
     seconds = time.process_time() - began
-    broken = {clause: _trace(job, model, violation) for clause, violation in seen.broken.items()}
+    broken = {clause: _trace(job, made.show or model.show, violation) for clause, violation in seen.broken.items()}
     return Report(job, seen.states, seen.transitions, seen.depth, seconds, seen.complete, broken)
 
 
-def _trace(job: Job, model: Model, violation: Violation) -> Trace:
-    lines = tuple(Line(*step.move[:3], model.show(step.state), step.move.wire) for step in violation.steps)
-    return Trace(job, violation.clause, model.show(violation.start), lines)
+def _trace(job: Job, show: Callable[[Any], str], violation: Violation) -> Trace:
+    lines = tuple(Line(*step.move[:3], show(step.state), step.move.wire) for step in violation.steps)
+    return Trace(job, violation.clause, show(violation.start), lines)
 
 
 def run_all(jobs: Sequence[Job], progress: Callable[[Job, int, int], None]) -> Iterator[Report]:

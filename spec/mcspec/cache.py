@@ -500,8 +500,11 @@ def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]
             items = items.put(key, item)
         later = later._replace(items=items, hidden=FrozenMap(), uncovered=cache.clean is not None)
     absolute = rules.functions.expiry_class(delay, rules.limits.relative) == arith.ABSOLUTE
-    past = absolute and rules.functions.reached(now, due) != ALIVE
-    return (_flush_now(cache), later._replace(flush=None)) if past else (later,)
+    past = rules.functions.reached(now, due) if absolute else ALIVE
+    if past == ALIVE:
+        return (later,)
+    gone = (_flush_now(cache), later._replace(flush=None))
+    return gone if past == DEAD else (*gone, later)
 
 
 def _flush_now(cache: Cache) -> Cache:

@@ -8,7 +8,7 @@ first state that breaks a law is among the shortest there are. Four kinds of law
 
 - STATE: holds in every reachable state;
 - MOVE: holds of every transition (state before, move, state after);
-- REST: holds in every state that has no move: where a model may stop;
+- REST: holds in every state that has no move: where a model may stop, and where it stops because something is wrong;
 - AGAIN: from every reachable state a state in which it holds can be reached (CTL: AG EF).
 
 Nothing is sampled: a verdict is a proof for the model at its bounds. The exploration ends at `most` states with an
@@ -41,7 +41,7 @@ class Kind(Enum):
 
     STATE = "in every state"
     MOVE = "at every move"
-    REST = "where it may stop"
+    REST = "in every state without a move"
     AGAIN = "can always be reached again"
 
 
@@ -55,10 +55,11 @@ class Law(NamedTuple):
 
 
 class System(NamedTuple):
-    """A model at certain bounds."""
+    """A model at certain bounds. `show` tells a state in words where only the system can."""
 
     starts: tuple[Hashable, ...]
     moves: Callable[[Any], Iterable[tuple[Move, Any]]]
+    show: Callable[[Any], str] | None = None
 
 
 class Step(NamedTuple):

@@ -10,10 +10,11 @@ import pytest
 from mcconform import runner, targets
 from mcconform.conversation import Advance, Send
 from mcconform.jsonform import dumps, loads
+from mcconform.oracle import MOST_WORLDS
 from mcconform.phases import enumerated, splits, vectors
 from mcconform.phases.base import Plan
 from mcconform.verdict import Verdict
-from mcspec import clauses
+from mcspec import clauses, profiles
 
 if TYPE_CHECKING:
     from mcconform.conversation import Conversation
@@ -94,3 +95,15 @@ def test_the_same_seed_generates_the_same_splits() -> None:
 
     assert ids(1) == ids(1)
     assert ids(1) != ids(2)
+
+
+def test_pipelines_can_be_followed() -> None:
+    """Counters whose text may be padded or not double the worlds: no pipeline has more than the judge can follow."""
+    rules = profiles.load("memcached-1.6.18").rules
+    most = 0
+    for seed in range(20):
+        plan = Plan(seed, 100, True, lambda c: any(clause.startswith("text.incr") for clause in c.clauses), rules=rules)
+        for group in splits.groups(plan):
+            if not group.source:
+                most = max(most, splits._worlds(splits._text(group.conversations[0]), rules))
+    assert 16 <= most <= MOST_WORLDS // 2

@@ -10,6 +10,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 ANYWHERE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "spec/**/*.md")
 
+RUN_BY = re.compile(r"<!-- run-by: (?P<file>\S+?) -->")
 NOT_RUN = re.compile(r"<!-- not-run: (?P<reason>.+?) -->")
 OUTPUT_VARIES = re.compile(r"<!-- output-varies: (?P<reason>.+?) -->")
 EXIT = re.compile(r"<!-- exit: (?P<status>\d+) -->")
@@ -55,6 +56,9 @@ class Block(NamedTuple):
     path: Path
     line: int
     text: str
+    run_by: str | None
+    """The test that runs it; None: the one of all documents."""
+
     not_run: str | None
     """Why the test does not run it; None: it does."""
 
@@ -103,11 +107,13 @@ def blocks(path: Path) -> Iterator[Block]:
     for match in re.finditer(r"^(?P<fence>`{3,})console\n(?P<text>.*?)^(?P=fence)$", text, re.MULTILINE | re.DOTALL):
         comments = re.search(r"(?:<!-- .+? -->\n+)*\Z", text[: match.start()])
         markers = comments[0] if comments else ""
-        not_run, varies, status = (pattern.search(markers) for pattern in (NOT_RUN, OUTPUT_VARIES, EXIT))
+        patterns = (RUN_BY, NOT_RUN, OUTPUT_VARIES, EXIT)
+        run_by, not_run, varies, status = (pattern.search(markers) for pattern in patterns)
         yield Block(
             path,
             text.count("\n", 0, match.start()) + 1,
             match["text"],
+            run_by["file"] if run_by else None,
             not_run["reason"] if not_run else None,
             varies["reason"] if varies else None,
             int(status["status"]) if status else 0,

@@ -108,7 +108,7 @@ def _check(
     known = clauses.load()
     tally = Tally(known, chosen, options["level"])
     full = set(chosen) == set(known)
-    plan = Plan(seed, options["max_examples"], allow_flush, _wanted(set(chosen), full=full))
+    plan = Plan(seed, options["max_examples"], allow_flush, _wanted(set(chosen), full=full), rules=judged.rules)
     terminal = TerminalReport(console(), _address(made), shown)
     saved = SavedFailures(
         FAILURES, profile, options["spawn"] if made.transport == "spawn" else None, allow_flush=allow_flush

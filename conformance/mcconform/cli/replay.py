@@ -65,12 +65,14 @@ def _follow(saved: Mapping[str, Any], what: str) -> int:
     taken, enabled = followed.replay.taken, followed.replay.enabled
     if taken < followed.steps:
         step = saved["steps"][taken]
-        click.echo(f"FIXED {followed.law.clause}: step {taken + 1} of {followed.steps} is refused")
+        # With its planted bug in it the model should do what it did: somebody has changed the trace, or the model.
+        word = "REFUSED" if saved.get("plant") else "FIXED"
+        click.echo(f"{word} {followed.law.clause}: step {taken + 1} of {followed.steps} is refused")
         click.echo(f"  wanted   {step['source']} -> {step['target']}: {step['text']}")
         for index, move in enumerate(enabled or ((None,) * 3,)):
             said = f"{move[0]} -> {move[1]}: {move[2]}" if move[0] is not None else "(nothing)"
             click.echo(f"  {'enabled' if index == 0 else '     or'}  {said}")
-        return HOLDS
+        return FAILED if saved.get("plant") else HOLDS
     click.echo(f"{'FAILED' if followed.broken else 'FIXED'} {followed.law.clause}: {followed.law.text}")
     return FAILED if followed.broken else HOLDS
 

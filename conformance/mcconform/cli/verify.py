@@ -35,7 +35,7 @@ EPILOG = """\b
 Examples:
   mcspec verify                        all models at standard bounds
   mcspec verify session cache          two of them
-  mcspec verify --bounds large         ten times the states, in minutes
+  mcspec verify --bounds large         ten times the states in all, in minutes
   mcspec verify --mutants              plant every bug, and see which law catches it
   mcspec verify sketch-posted          what a protocol that was never built gets wrong, step by step
   mcspec list law                      the laws
@@ -46,7 +46,11 @@ Exit status: 0 all laws hold, 1 a law is broken (or a planted bug is not caught)
 
 @click.command(epilog=EPILOG)
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
-@click.option("--bounds", type=click.Choice(models.BOUNDS), help="How large the models are.  [default: standard]")
+@click.option(
+    "--bounds",
+    type=click.Choice(models.BOUNDS),
+    help="How large the models are.  [default: standard; small with --mutants]",
+)
 @click.option("--trace-out", type=click.Path(file_okay=False, path_type=Path), default=TRACES, show_default=True,
               metavar="DIR", help="Where traces of broken laws are saved.")  # fmt: skip
 @click.option("--mutants", is_flag=True, help="Plant every bug in turn: a law that none of them breaks says nothing.")
@@ -154,8 +158,8 @@ def _mutants(out: Console, chosen: list[Model], bounds: str, folder: Path | None
     if not jobs:
         raise UsageError("these models have no planted bugs: type the name of another")
     reports = _explore(out, jobs)
-    table = Table("model", "planted bug", "caught by", "moves", box=None, pad_edge=False)
-    table.columns[3].justify = "right"
+    table = Table("model", "bounds", "planted bug", "caught by", "moves", box=None, pad_edge=False)
+    table.columns[4].justify = "right"
     caught: set[str] = set()
     missed = 0
     for model in chosen:
@@ -164,14 +168,15 @@ def _mutants(out: Console, chosen: list[Model], bounds: str, folder: Path | None
             trace = report.broken.get(plant.clause)
             if trace is None or plant.clause in model.breaks:
                 missed += 1
-                table.add_row(model.name, plant.name, f"MISSED by {plant.clause}", "")
+                table.add_row(model.name, bounds, plant.name, f"MISSED by {plant.clause}", "")
                 continue
             caught.add(plant.clause)
-            table.add_row(model.name, plant.name, plant.clause, str(len(trace.lines)))
+            table.add_row(model.name, bounds, plant.name, plant.clause, str(len(trace.lines)))
             if folder is not None:
                 traces.save(trace, folder)
     out.print(table)
-    vacuous = [law.clause for model in chosen if model.plants for law in model.laws if law.clause not in caught]
+    caught |= {clause for model in chosen for clause in model.breaks}
+    vacuous = [law.clause for model in chosen for law in model.laws if law.clause not in caught]
     for clause in vacuous:
         out.print(f"VACUOUS {clause}: no planted bug breaks it")
     out.print(f"\n{len(jobs) - missed} of {len(jobs)} planted bugs caught, {len(vacuous)} laws that none breaks")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mcconform.conversation import Conversation, Send, Settle, Step
 from mcconform.verdict import Result, Verdict
+from mcspec import Rules
 
 Submit = Callable[[Conversation], Result]
 """Runs a conversation and records what came of it."""
@@ -27,6 +28,8 @@ class Plan:
     wanted: Callable[[Conversation], bool]
     failed: set[str] = field(default_factory=set)
     """Ids of vectors that failed as they are: their splits would only fail again."""
+    rules: Rules = field(default_factory=Rules)
+    """By which conversations are judged: some rules fork more than others."""
 
     def random(self, phase: str) -> random.Random:
         """A generator of random numbers of its own for each phase: what one draws does not move another."""

@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, StopReading, width
+from mcconform.oracle import MOST_WORLDS, Oracle
 from mcconform.phases.base import Plan, plain
 from mcconform.phases.vectors import picked
+from mcspec import Now, Rules
 
 if TYPE_CHECKING:
     import random
@@ -65,7 +67,7 @@ def groups(plan: Plan) -> Iterator[Group]:
             yield Group(source.id, list(of(joined, rng, max(1, plan.max_examples))))
     pool = [c for c in sources if plain(c) and c.size <= 200 and b"quit" not in _text(c)]
     for number in range(plan.max_examples * PIPELINES // 100 if len(pool) > 1 else 0):
-        yield Group("", [_pipeline(rng, pool, number)])
+        yield Group("", [_pipeline(rng, pool, number, plan.rules)])
 
 
 def join(conversation: Conversation) -> Conversation:
@@ -167,10 +169,21 @@ def _text(conversation: Conversation) -> bytes:
     return b"".join(step.literal() or b"" for step in conversation.steps if isinstance(step, Send))
 
 
-def _pipeline(rng: random.Random, pool: list[Conversation], number: int) -> Conversation:
+def _pipeline(rng: random.Random, pool: list[Conversation], number: int, rules: Rules) -> Conversation:
     chosen = [rng.choice(pool) for _ in range(rng.randrange(2, 7))]
-    stream = b"".join(_text(conversation) for conversation in chosen)
+    while len(chosen) > 1 and _worlds(b"".join(map(_text, chosen)), rules) > MOST_WORLDS // 2:
+        # Where every answer has two forms, six answers in a row that nobody has seen have sixty-four.
+        chosen.pop()
+    stream = b"".join(map(_text, chosen))
     cuts = _composition(rng, len(stream)) if rng.random() < 0.5 else ()
     clauses = tuple(dict.fromkeys(clause for conversation in chosen for clause in conversation.clauses))
     note = "joined: " + ", ".join(conversation.id for conversation in chosen)
     return Conversation(f"pipeline-{number}", (Send(0, (stream,), cuts), Settle()), clauses, note=note)
+
+
+def _worlds(stream: bytes, rules: Rules) -> int:
+    """How many worlds are possible when the whole stream has been sent and nothing was received."""
+    oracle = Oracle(rules)
+    oracle.open(0, Now(0, 0))
+    oracle.send(0, stream, Now(0, 0))
+    return len(oracle.worlds)

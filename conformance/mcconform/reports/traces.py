@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from mcconform.conversation import Advance, Conversation, HalfClose, Reset, Send, Step
+from mcconform.conversation import Advance, Conversation, HalfClose, Open, Reset, Send, Step
 from mcconform.jsonform import dumps
 from mcconform.verification import record
 
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     from mcconform.verification import Trace
 
-_STEPS: dict[str, Any] = {"send": lambda conn, data: Send(conn, (data,)), "half-close": HalfClose, "reset": Reset}
+_STEPS: dict[str, Any] = {
+    "open": Open,
+    "send": lambda conn, data: Send(conn, (data,)),
+    "half-close": HalfClose,
+    "reset": Reset,
+}
 _CLIENTS = ("client", "clock")
 
 

@@ -7,10 +7,10 @@ their own right, and every law needs a `Plant` that breaks it: a law that no pla
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
 from mcspec.explore import Law, System
@@ -51,7 +51,7 @@ def planted(model: Model, name: str) -> Any:
     return {plant.name: plant.alter for plant in model.plants}[name](model.design)
 
 
-@cache
+@functools.cache
 def load() -> dict[str, Model]:
     """All models by name, in the order of their names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
@@ -59,7 +59,7 @@ def load() -> dict[str, Model]:
     return {model.name: model for model in found if model is not None}
 
 
-@cache
+@functools.cache
 def laws() -> dict[str, Law]:
     """The laws of all models by clause. Raises ValueError if two have the same."""
     found: dict[str, Law] = {}

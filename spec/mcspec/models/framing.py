@@ -2,8 +2,9 @@
 
 What is explored is `connection.feed` itself, byte by byte. Only two things are abstract. What a line *says* is chosen
 by the environment (`parse` is replaced by a choice among all kinds of request), and of a buffer is kept what the guards
-look at: its length, how much of ``get `` it begins with, and whether its last byte is a CR. Bytes that no guard tells
-apart share one symbol; `tests/verify` checks that all 256 behave like theirs.
+look at: its length, which retrieval word it begins with or may yet begin with, and whether its last byte is a CR. Bytes
+that no guard tells apart share one symbol; `tests/verify` checks that all 256 behave like theirs. Of a block the bytes
+are told apart by their place.
 """
 
 from __future__ import annotations
@@ -18,11 +19,19 @@ from mcspec.connection import Conn, Context, Event, State, feed
 from mcspec.explore import Kind, Law, Move, System
 from mcspec.models import Model
 from mcspec.models.framing_plants import PLANTS
+from mcspec.pattern import Piece
 from mcspec.rules import Rules
 
 NOW = Span(0, 0)
-GET = b"get "
-SYMBOLS = (b"g", b"e", b"t", b" ", b"x", b"\r", b"\n")
+LETTERS = (b"g", b"e", b"a", b"t", b"s", b" ")
+SYMBOLS = (*LETTERS, b"x", b"\r", b"\n")
+BEGINNINGS = frozenset(word[:end] for word in text.RETRIEVALS for end in range(len(word)))
+"""What a buffer may consist of that can still become a retrieval line."""
+OTHER = b"x"
+"""Stands for the beginning of a line that is no retrieval."""
+BLOCK = b"0123456789abcdefghijklmnopqrstuvwxyz"
+"""The bytes of a block, each by its place."""
+KEY = b"k"
 WORDS = (b"\r\n", b"\n\n", b"x\n", b"\nx", b"x\r\n", b"\n\r\n")
 """Chunks of more than one byte, fed whole and byte by byte from every state."""
 
@@ -38,12 +47,13 @@ class Bounds(NamedTuple):
 class Frame(NamedTuple):
     """A connection as the guards see it, and what must be true of it.
 
-    `begins` is how many bytes of ``get `` the buffer begins with, 5 once it is no retrieval; `left` counts down the
-    bytes of the announced block without looking at the connection; `wrong` names the law that the last move broke.
+    `begins` is the retrieval word that the buffer begins with, or the whole buffer where it can become one, or `OTHER`;
+    `left` counts down the bytes of the announced block without looking at the connection; `wrong` names the law that
+    the last move broke.
     """
 
     state: State
-    begins: int
+    begins: bytes
     length: int
     cr: bool
     need: int
@@ -70,7 +80,7 @@ def _choices(lengths: tuple[int, ...]) -> tuple[Choice, ...]:
         Choice("HTTP", text.Hang(()), -1, 0),
     ]
     for n in lengths:
-        store = text.Store("set", b"k", 0, 0, n, None, False, ())
+        store = text.Store("set", KEY, 0, 0, n, None, False, ())
         found += [
             Choice(f"a value of {n}", store, n + 2, 0),
             Choice(f"a quiet value of {n}", store._replace(quiet=True), n + 2, 0),
@@ -78,26 +88,27 @@ def _choices(lengths: tuple[int, ...]) -> tuple[Choice, ...]:
             Choice(f"a refused quiet value of {n}", text.Answer(text.BAD_FORMAT, True, (), n + 2), n + 2, 0),
         ]
     large = max(lengths) + 1
-    store = text.Store("set", b"k", 0, 0, large, None, False, ())
+    store = text.Store("set", KEY, 0, 0, large, None, False, ())
     return (*found, Choice(f"too large a value of {large}", store, large + 2, 0))
 
 
 def representative(frame: Frame) -> bytes:
     """One buffer that stands for all that the guards cannot tell from this one."""
     body = frame.length - frame.cr
-    head = GET[: frame.begins][:body] if frame.begins < 5 else b""
+    if frame.need:
+        return BLOCK[:body] + b"\r" * frame.cr
+    head = b"" if frame.begins == OTHER else frame.begins
     return head + b"x" * (body - len(head)) + b"\r" * frame.cr
 
 
 def abstract(conn: Conn, left: int = 0, wrong: str = "") -> Frame:
     """What the guards see of a connection."""
     buffer = conn.buffer
-    begins = 0
-    if conn.state is State.WAITING and buffer:
-        while begins < 4 and buffer[begins : begins + 1] == GET[begins : begins + 1]:
-            begins += 1
-        if begins < min(4, len(buffer)):
-            begins = 5
+    begins = b""
+    if conn.state is State.WAITING and buffer not in BEGINNINGS:
+        begins = next((word for word in text.RETRIEVALS if buffer.startswith(word)), OTHER)
+    elif conn.state is State.WAITING:
+        begins = buffer
     request = conn.request if conn.need else None
     return Frame(conn.state, begins, len(buffer), buffer[-1:] == b"\r", conn.need, request, conn.fresh, left, wrong)
 
@@ -136,19 +147,20 @@ class _Automaton:
             return
         conn = concrete(frame)
         for event, move in self.ends.items():
-            after, replies = _fed(conn, event, b"", self.plain)
-            yield move, frame if after.state is State.CLOSED and not replies else frame._replace(wrong="end")
+            after, replies, cache = _fed(conn, event, b"", EMPTY, self.plain)
+            ended = after.state is State.CLOSED and not replies and cache == EMPTY
+            yield move, frame if ended else frame._replace(wrong="end")
         if frame.state is State.CLOSED:
-            after, replies = _fed(conn, Event.DATA, b"x\n", self.contexts[0])
-            silent = after == conn and not replies
-            yield self.lines[b"x\n", 0], frame if silent else frame._replace(wrong="closed")
+            for word, number in self.lines:
+                unchanged = _fed(conn, Event.DATA, word, EMPTY, self.contexts[number]) == (conn, (), EMPTY)
+                yield self.lines[word, number], frame if unchanged else frame._replace(wrong="closed")
             return
         for symbol, move in self.bytes.items():
             if symbol == b"\n" and not frame.left:
                 for number in range(len(self.choices)):
                     yield self.lines[symbol, number], self.byte(frame, conn, symbol, number)
-            elif symbol in b"x\r\n" or (frame.begins < 4 and not frame.left):
-                # Elsewhere the letters of get are bytes like x.
+            elif symbol not in LETTERS or (frame.begins in BEGINNINGS and not frame.left):
+                # Elsewhere the letters of the retrieval words are bytes like x.
                 yield move, self.byte(frame, conn, symbol, 0)
         for turn, word in enumerate(WORDS):
             # In every state each word; the lines of a word say each thing in turn.
@@ -158,39 +170,46 @@ class _Automaton:
     def byte(self, frame: Frame, conn: Conn, symbol: bytes, number: int) -> Frame:
         """The frame after one byte, and whether that is what had to come of it."""
         choice, left, owed, closing = self.choices[number], frame.left, 0, False
-        retrieval = frame.begins == 4 or (frame.begins == 3 and symbol == b" ")
+        retrieval = not frame.left and (frame.begins in text.RETRIEVALS or frame.begins + symbol in text.RETRIEVALS)
         limit = self.bounds.retrieval if retrieval else self.bounds.line
         ends = symbol == b"\n" and frame.length < limit
+        held: bytes | None = None
         if left:
             left -= 1
             owed = 1 if not left and not getattr(frame.request, "quiet", False) else 0
+            if not left and isinstance(frame.request, text.Store):
+                block = conn.buffer + symbol
+                held = block[:-2] if block.endswith(b"\r\n") else None
         elif ends:
             closing, left, owed = choice.block < 0, max(choice.block, 0), choice.replies
         else:
             closing = frame.length + 1 >= limit
             owed = 1 if closing and retrieval else 0
-        after, replies = _fed(conn, Event.DATA, symbol, self.contexts[number])
-        most = after.need or limit
+        after, replies, cache = _fed(conn, Event.DATA, symbol, EMPTY, self.contexts[number])
+        item = cache.items.find(KEY)
         wrong = ""
-        if len(after.buffer) >= most:
+        if len(after.buffer) >= (after.need or limit):
             wrong = "bounded"
         elif (after.state is State.CLOSED) != closing:
             wrong = "quit" if ends and choice.block < 0 else "line-limit"
         elif not closing and left != (after.need - len(after.buffer) if after.need else 0):
             wrong = "block"
-        elif replies != owed:
+        elif (None if item is None else item.value) != held:
+            wrong = "stored"
+        elif len(replies) != owed or any((reply == (b"STORED\r\n",)) != (held is not None) for reply in replies):
             wrong = "replies"
         return abstract(after, 0 if closing else left, wrong)
 
     def whole(self, frame: Frame, conn: Conn, word: bytes, number: int) -> Frame:
-        """The frame itself if a chunk does what its bytes do one by one, as a state or in replies."""
+        """The frame itself if a chunk does what its bytes do one by one: to the connection, the cache, in replies."""
         context = self.contexts[number]
-        at_once = _fed(conn, Event.DATA, word, context)
-        after, count = conn, 0
+        at_once, said, stored = _fed(conn, Event.DATA, word, EMPTY, context)
+        after, cache = conn, EMPTY
+        replies: Replies = ()
         for at in range(len(word)):
-            after, more = _fed(after, Event.DATA, word[at : at + 1], context)
-            count += more
-        same = (abstract(at_once[0]), at_once[1]) == (abstract(after), count)
+            after, more, cache = _fed(after, Event.DATA, word[at : at + 1], cache, context)
+            replies += more
+        same = (abstract(at_once), said, stored) == (abstract(after), replies, cache)
         return frame if same else frame._replace(wrong="chunks")
 
 
@@ -198,10 +217,14 @@ def _shown(chunk: bytes) -> str:
     return repr(chunk.decode())
 
 
-def _fed(conn: Conn, event: Event, chunk: bytes, context: Context) -> tuple[Conn, int]:
-    """The one outcome of an event: the connection, and how many requests are owed a reply."""
-    (turn,) = feed(conn, event, chunk, Cache(), context)
-    return turn.conn, sum(1 for owed in turn.owed if owed.pieces)
+Replies = tuple[tuple[Piece, ...], ...]
+EMPTY = Cache()
+
+
+def _fed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context) -> tuple[Conn, Replies, Cache]:
+    """The one outcome of an event: the connection, the replies that are owed, and the cache."""
+    (turn,) = feed(conn, event, chunk, cache, context)
+    return turn.conn, tuple(owed.pieces for owed in turn.owed if owed.pieces), turn.cache
 
 
 def build(bounds: Bounds, rules: Rules) -> System:
@@ -219,12 +242,17 @@ def _law(name: str, words: str) -> Law:
 
 LAWS = (
     _law("chunks", "A chunk does what its bytes do one by one, whatever state it finds."),
-    _law("block", "Every announced byte of a block is stored or swallowed exactly once, and none is read as a line."),
-    _law("replies", "A request that is owed a reply is given one when it is complete, and no other byte is answered."),
+    _law("block", "Every announced byte belongs to its block, exactly once, and none of it is read as a line."),
+    _law("stored", "A block that ends in CR LF is stored as it came, and nothing else is stored."),
+    _law(
+        "replies",
+        "A request that is owed a reply is given one when it is complete, STORED where its block was stored, and no"
+        " other byte is answered.",
+    ),
     _law("line-limit", "A line over its limit closes the connection, and no line within it does."),
     _law("quit", "After a line that says so the connection closes."),
     _law("end", "When the client ends, the connection closes and nothing is owed for what was half received."),
-    _law("closed", "Closed is final: whatever arrives changes nothing and is not answered."),
+    _law("closed", "Closed is final: whatever arrives changes neither connection nor cache and is not answered."),
     _law("bounded", "What is buffered of a line stays below the limit of the line, and of a block below its length."),
     Law(
         "law.framing.ready",
@@ -247,9 +275,9 @@ MODEL = Model(
     summary="one connection, byte by byte: lines, values, blocks to swallow; what a line says is chosen freely",
     design=Rules(),
     bounds={
-        "small": Bounds(12, 16, (0, 1)),
+        "small": Bounds(12, 16, (0, 1, 2)),
         "standard": Bounds(2048, 2100, (0, 1, 3)),
-        "large": Bounds(2048, 40_000, (0, 1, 2, 3, 9)),
+        "large": Bounds(2048, 24_000, (0, 1, 2, 3, 9)),
     },
     build=build,
     laws=LAWS,

@@ -12,6 +12,7 @@ from mcspec.connection import (
     State,
     Turn,
     answer_refused,
+    execute,
     expect_block,
     expect_value,
     farewell,
@@ -92,6 +93,41 @@ def answer_early(turn: Turn, context: Context) -> tuple[Turn, ...]:
     return tuple(a._replace(owed=(*a.owed, early)) for a in expect_value(turn, context))
 
 
+def store_backwards(turn: Turn, context: Context) -> tuple[Turn, ...]:
+    """Turns the value round."""
+    value, rest = turn.conn.buffer[: turn.conn.need - 2], turn.conn.buffer[turn.conn.need - 2 :]
+    return store_value(turn._replace(conn=turn.conn._replace(buffer=value[::-1] + rest)), context)
+
+
+def store_any_block(turn: Turn, context: Context) -> tuple[Turn, ...]:
+    """Does not look at how a block ends."""
+    need = turn.conn.need
+    whole = turn.conn.buffer[: need - 2] + b"\r\n" + turn.conn.buffer[need:]
+    return store_value(turn._replace(conn=turn.conn._replace(buffer=whole)), context)
+
+
+def store_nothing(turn: Turn, context: Context) -> tuple[Turn, ...]:
+    """Says STORED and stores nothing."""
+    return tuple(after._replace(cache=turn.cache) for after in store_value(turn, context))
+
+
+def answer_by_chunks(turn: Turn, context: Context) -> tuple[Turn, ...]:
+    """Answers otherwise when a request came in more than one chunk."""
+    late = Owed((b"SERVER_ERROR busy\r\n",), ())
+    return tuple(t._replace(owed=(*t.owed[:-1], late)) if turn.conn.parts > 1 else t for t in execute(turn, context))
+
+
+def flush_when_closed(turn: Turn, context: Context) -> tuple[Turn, ...]:
+    """Carries out what comes on a connection that is closed."""
+    return tuple(t._replace(cache=t.cache._replace(next_cas=t.cache.next_cas + 1)) for t in ignore(turn, context))
+
+
+def plain_gets(conn: Conn, context: Context) -> bool | None:
+    """Takes gets for a line like any other."""
+    buffer = conn.buffer.replace(b"gets ", b"set   ") if conn.buffer.startswith(b"gets ") else conn.buffer
+    return line_over(conn._replace(buffer=buffer), context)
+
+
 def store_in_silence(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Answers no store command."""
     return tuple(a._replace(owed=()) for a in store_value(turn, context))
@@ -130,6 +166,16 @@ PLANTS = tuple(
     Plant(name, f"law.framing.{law}", alter)
     for name, law, alter in (
         ("a line may be a byte too long", "bounded", _turn(State.NEW_CMD, "line_over", guard=line_over_by_one)),
+        ("gets may not be longer than other lines", "line-limit", _turn(State.NEW_CMD, "line_over", guard=plain_gets)),
+        ("a value is stored backwards", "stored", _turn(State.NREAD, "store_value", action=store_backwards)),
+        ("a block that ends badly is stored", "stored", _turn(State.NREAD, "store_value", action=store_any_block)),
+        ("nothing is stored", "stored", _turn(State.NREAD, "store_value", action=store_nothing)),
+        ("a request in two chunks is refused", "chunks", _turn(State.PARSE_CMD, "execute", action=answer_by_chunks)),
+        (
+            "a closed connection is obeyed",
+            "closed",
+            partial(_plant, state=State.CLOSED, event=Event.DATA, old="ignore", action=flush_when_closed),
+        ),
         ("a line without end is kept for ever", "bounded", _turn(State.NEW_CMD, "line_over", guard=never)),
         ("a retrieval line without end is kept", "bounded", _turn(State.NEW_CMD, "retrieval_over", guard=never)),
         ("a block waits for a byte too many", "bounded", _turn(State.NREAD, "block_here", guard=block_longer)),

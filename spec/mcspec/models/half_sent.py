@@ -169,7 +169,7 @@ def build(bounds: Bounds, design: Design) -> System:
 
     def outcome(state: Half, conn: int, event: Event, chunk: bytes = b"") -> Outcome:
         now = Span(state.second, state.second)
-        return design.step(state.world, Happening(conn, event, chunk), now, rules)[0]
+        return _only(design.step(state.world, Happening(conn, event, chunk), now, rules))
 
     def ask(state: Half, side: Side) -> Half:
         after = outcome(state, 1, Event.DATA, side.data)
@@ -228,6 +228,12 @@ def _chunks(script: Script, sent: int, most: int) -> list[bytes]:
     near = range(sent + 1, min(sent + most, len(stream)) + 1)
     ends = {*near, max(len(script.line), sent), len(stream)} - {sent}
     return [stream[sent:end] for end in sorted(ends)]
+
+
+def _only(outcomes: tuple[Outcome, ...]) -> Outcome:
+    """The outcome, where nothing of these requests leaves a choice."""
+    (outcome,) = outcomes
+    return outcome
 
 
 def _reply(outcome: Outcome) -> bytes:
@@ -372,7 +378,7 @@ MODEL = Model(
     name="half-sent",
     summary="two connections and one key: one request byte by byte, whole requests between its bytes, a clock",
     design=Design(Rules()),
-    bounds={"small": Bounds(2, 1, 1), "standard": Bounds(3, 2, 2), "large": Bounds(4, 3, 4)},
+    bounds={"small": Bounds(2, 1, 1), "standard": Bounds(3, 2, 2), "large": Bounds(10, 6, 3)},
     build=build,
     laws=LAWS,
     plants=PLANTS,

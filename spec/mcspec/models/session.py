@@ -1,15 +1,17 @@
 """The session: one client and one connection, with bounded buffers between them, and who is owed which reply.
 
 The client sends whole requests, or requests in two pieces, loud and quiet, one after the other without waiting; it may
-quit, be hung up on, or half-close. The server reads a chunk (or two that have been joined on the way) when its queue of
+quit, be hung up on, or half-close. The server reads a chunk (or several that were joined on the way) when its queue of
 replies has room, lets `connection.feed` make of it what it makes, and writes one reply at a time when the client's side
-has room. A reply is known by the request that it answers; what is owed is counted by the client alone.
+has room. A reply is known by the request that it answers; what is owed is counted by the client alone. What a server
+does around `feed` (when it reads, queues and writes) is a design, given here and not in the specification's rules.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from mcspec.arith import Span
@@ -148,10 +150,10 @@ def build(bounds: Bounds, design: Design) -> System:
     modulus = min(LATE, bounds.inbox + bounds.high + bounds.pipe + 4)
     beginnings = ALL if bounds.pieces else FIRST
     closes = Move("client", "server", "half-closes", ("half-close", 0))
-    reads = (
-        (Move("server", "server", "reads a chunk"), 1),
-        (Move("server", "server", "reads two chunks at once"), 2),
-    )
+    reads = [
+        (Move("server", "server", "reads a chunk" if count == 1 else f"reads {count} chunks at once"), count)
+        for count in range(1, inboxes + 1)
+    ]
     ends = ((Move("server", "server", "sees the end"), 1),)
     writes = Move("server", "client", "writes a reply")
     takes = Move("client", "client", "reads a reply")
@@ -204,10 +206,10 @@ def build(bounds: Bounds, design: Design) -> System:
         if inbox and (not shut or reads_closed) and may_read(len(out), high):
             for move, count in ends if inbox[0] == FIN else reads:
                 chunk = inbox[:count]
-                if len(chunk) == count and (count == 1 or chunk[1] != FIN):
+                if len(chunk) == count and (count == 1 or FIN not in chunk):
                     after, replies, small = known.get((conn, chunk)) or fed(conn, chunk)
                     queue = queues(out, replies) if replies else out
-                    bad = "" if small and len(queue) <= high + 1 else "bounded"
+                    bad = "" if small and len(queue) < high + count else "bounded"
                     if shut and (replies or after != conn):
                         bad = "closed"
                     found.append((move, (after, inbox[count:], queue, pipe, owed, half, client, bad)))
@@ -220,7 +222,7 @@ def build(bounds: Bounds, design: Design) -> System:
             found.append((over, (conn, b"", b"", b"", b"", 0, OVER, "answered" if owed else "")))
         return found
 
-    return System(((server.first, b"", b"", b"", b"", 0, OPEN, ""),), moves)
+    return System(((server.first, b"", b"", b"", b"", 0, OPEN, ""),), moves, partial(show, server=server))
 
 
 END = bytes([FIN])
@@ -248,8 +250,11 @@ LAWS = (
     _law("order", "Every request that is owed a reply gets exactly one, in the order of the requests."),
     _law("silence", "A request that wants no reply gets none, and what is no request is not answered."),
     _law("answered", "What is owed is sent before the connection ends, whoever ends it."),
-    _law("closed", "What comes after the request that ends a connection is not answered and changes nothing."),
-    _law("bounded", "Replies that nobody reads stop the reading: neither queue nor buffer grows beyond its limit."),
+    _law("closed", "What comes after the request that ends a connection is not answered."),
+    _law(
+        "bounded",
+        "Replies that nobody reads stop the reading: the queue exceeds its limit by what one read brings at most.",
+    ),
     Law(
         "law.session.rest",
         Kind.REST,
@@ -265,12 +270,13 @@ LAWS = (
 )
 
 
-def show(state: Session) -> str:
+def show(state: Session, server: _Server | None = None) -> str:
     """A state in words."""
     conn, inbox, out, pipe, owed, _, client, wrong = state
     words = ("open", "leaving", "finished", "over")[client]
     queues = f"{len(inbox)} chunks under way, {len(out)} replies queued, {len(pipe)} on their way"
-    return f"client {words}, connection in state {conn}, {queues}, owed {list(owed)}" + (
+    name = str(conn) if server is None else server.conns[conn].state.value
+    return f"client {words}, connection in state {name}, {queues}, owed {list(owed)}" + (
         wrong and f": {wrong} is broken"
     )
 
@@ -282,7 +288,7 @@ MODEL = Model(
     bounds={
         "small": Bounds(2, 2, 1, pieces=True),
         "standard": Bounds(3, 2, 1, pieces=True),
-        "large": Bounds(4, 2, 2, pieces=True),
+        "large": Bounds(4, 3, 2, pieces=True),
     },
     build=build,
     laws=LAWS,
