@@ -116,7 +116,14 @@ def _begin(queue: Any) -> None:
 
 
 def _run(job: Job) -> Report:
-    return run(job, lambda states, transitions: _QUEUE.put((job, states, transitions)))
+    def tick(states: int, transitions: int) -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
+            # Whoever asked was killed: nobody wants to know any more.
+            os._exit(1)
+        _QUEUE.put((job, states, transitions))
+
+    return run(job, tick)
 
 
 # ------------------------------------------------------------------------------------------------ saved traces

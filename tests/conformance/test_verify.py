@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +22,6 @@ from mcspec import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Run
 
@@ -164,3 +168,38 @@ def test_laws_are_listed_and_explained(mcspec: Command) -> None:
     explained = mcspec("explain", LAW).stdout
     assert explained.startswith(f"{LAW} (law)")
     assert PLANT in explained
+
+
+def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    """Its workers see that nobody waits for them any more."""
+    command = [sys.executable, "-c", "from mcconform.cli import main; main()", "verify", "dispatch", "sketch-meant"]
+    with subprocess.Popen([*command, "--bounds", "large"], cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        workers: set[int] = set()
+        deadline = time.monotonic() + 60
+        while len(workers) < min(2, os.cpu_count() or 1) and time.monotonic() < deadline:
+            time.sleep(0.2)
+            workers = {pid for pid in _children(process.pid) if b"spawn_main" in _file(pid, "cmdline")}
+        assert workers
+        process.kill()
+    while any(b"spawn_main" in _file(pid, "cmdline") for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not [pid for pid in workers if b"spawn_main" in _file(pid, "cmdline")]
+
+
+def _file(pid: int, name: str) -> bytes:
+    """A file of a process in /proc; empty if the process has gone or is a zombie."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def _children(parent: int) -> list[int]:
+    """The processes that a process has started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            fields = _file(int(entry.name), "stat").rpartition(b")")[2].split()
+            if len(fields) > 1 and int(fields[1]) == parent:
+                found.append(int(entry.name))
+    return found

@@ -97,11 +97,11 @@ def explored(name: str, bounds: str) -> Exploration:
 
 def reads(name: str) -> list[State]:
     """Every state in which a read of the model ends, once for each content of the buffer."""
-    starts, moves = system(name, "small")
-    seen: dict[Any, None] = dict.fromkeys(starts)
+    made = system(name, "small")
+    seen: dict[Any, None] = dict.fromkeys(made.starts)
     todo = list(seen)
     for state in todo:
-        fresh = [after for _, after in moves(state) if after not in seen]
+        fresh = [after for _, after in made.moves(state) if after not in seen]
         seen.update(dict.fromkeys(fresh))
         todo += fresh
     return list({(s.size, s.order, s.memory, s.rbytes, s.due): s for s in seen if s.at is At.ENTRY}.values())

@@ -351,7 +351,7 @@ BOUNDS = {
     ),
     "standard": (_PRODUCT, _ALONE, _TOGETHER, _TIME, _COUNTED, Scene(_VALUES, _TWO), _CARRY, _SHORT, _FULL),
     "large": (
-        _PRODUCT._replace(clock=2),
+        _PRODUCT,
         _ALONE._replace(exptimes=(0, 1, 2, -1), touches=(0, 1, 2, -1, 3), delays=(0, 1, 2, 3)),
         _TOGETHER._replace(words=(*_PAIR, "incr"), exptimes=(0, 2), touches=(0, 1), deltas=(1,)),
         Scene(_VALUES, _TWO, (0, 1), (0, 2), (2,), clock=2),
