@@ -6,11 +6,13 @@ request may wait while another connection runs.  A connection opens at its first
 
 Every generated key begins with ``mcspec``.  The runner replaces these six bytes, wherever they stand in what one
 connection writes, by a prefix of the same length that no other conversation of the run uses, and puts them back in
-whatever it reports: lengths and cuts stay as they are.
+whatever it reports: lengths and cuts stay as they are. So does it with their base64, which is eight bytes without
+padding: the two forms of a key stay those of one key.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 PREFIX = b"mcspec"
 """The canonical key prefix, in bytes."""
+
+PREFIX_BASE64 = b64encode(PREFIX)
+"""How the base64 of a key with that prefix begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +229,18 @@ def rename(conversation: Conversation, prefix: bytes) -> Conversation:
     return replace(conversation, steps=tuple(steps))
 
 
+def swapped(data: bytes, old: bytes, new: bytes) -> bytes:
+    """The data with one key prefix in place of another of the same length, also in base64."""
+    return data.replace(old, new).replace(b64encode(old), b64encode(new))
+
+
 def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
     """Rewrite the literals of one connection in place; a reference ends a run of joined literals."""
     run: list[tuple[int, int, bytes]] = []
     parts: dict[int, list[Part]] = {}
 
     def flush() -> None:
-        joined = b"".join(literal for _, _, literal in run).replace(PREFIX, prefix)
+        joined = swapped(b"".join(literal for _, _, literal in run), PREFIX, prefix)
         offset = 0
         for index, place, literal in run:
             parts[index][place] = joined[offset : offset + len(literal)]
@@ -249,7 +259,7 @@ def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
             if isinstance(part, CasRef):
                 parts[index][place] = replace(part, key=part.key.replace(PREFIX, prefix))
             elif isinstance(part, Repeat):
-                parts[index][place] = replace(part, unit=part.unit.replace(PREFIX, prefix))
+                parts[index][place] = replace(part, unit=swapped(part.unit, PREFIX, prefix))
     flush()
     for index, renamed in parts.items():
         step = steps[index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mcconform.conversation import PREFIX, CasRef, Part, Repeat, TimeRef
+from mcconform.conversation import PREFIX, CasRef, Part, Repeat, TimeRef, swapped
 
 _HEADER = re.compile(rb"VALUE ([^ \r\n]+) (\d+) (\d+)(?: (\d+))?\r\n")
 _VALUE = re.compile(rb"(VALUE [^ \r\n]+ \d+ \d+ )(\d+)(?=\r\n)")
@@ -84,7 +84,7 @@ class Canon:
         data = _VALUE.sub(self._rank, data)
         data = _STAT.sub(rb"\1 <value>", data)
         data = _VERSION.sub(b"VERSION <version>", data)
-        return data.replace(self._prefix, PREFIX)
+        return swapped(data, self._prefix, PREFIX)
 
     def _rank(self, found: re.Match[bytes]) -> bytes:
         rank = self._ranks.setdefault(found.group(2), len(self._ranks) + 1)

@@ -37,6 +37,7 @@ from mcconform.conversation import (
     pieces,
     rename,
     streams,
+    swapped,
 )
 from mcconform.observed import Canon, Uniques, shown
 from mcconform.oracle import Oracle, Refusal
@@ -382,7 +383,7 @@ class _Run:
         if self.target.immediate or not self.opened:
             return
         farewell = b"".join(
-            b"delete %s noreply\r\n" % key.replace(PREFIX, self.prefix) for key in safety.keys(self.original)
+            b"delete %s noreply\r\n" % swapped(key, PREFIX, self.prefix) for key in safety.keys(self.original)
         )
         if self.original.flushes:
             # A delayed flush would hit the conversations that follow: an immediate one replaces it.

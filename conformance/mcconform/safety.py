@@ -8,8 +8,9 @@ reconfigure the server, or one that writes to a key without the run's prefix.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 
-from mcconform.conversation import PREFIX, Conversation, Repeat, Send, streams
+from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Repeat, Send, streams
 
 FORBIDDEN = (
     b"flush_all",
@@ -66,7 +67,7 @@ def danger_in(stream: bytes) -> str | None:
     while (found := _WRITES.search(stream, start)) is not None:
         keys = found.group(2).split() if found.group(2) is not None else [found.group(1)]
         for key in keys:
-            if not key.startswith(PREFIX) and key != b"":
+            if not key.startswith((PREFIX, PREFIX_BASE64)) and key != b"":
                 return f"it writes to a key of somebody else: {found.group()[:60].decode('latin-1')!r}"
         # The next match may begin inside this one: at any offset means at any offset.
         start = found.start() + 1
@@ -85,10 +86,16 @@ def keys(conversation: Conversation) -> list[bytes]:
             for key in (word, word.split(b"\0")[0]):
                 if len(key) <= 250:
                     seen.setdefault(key)
+        for word in _KEY_BASE64.findall(stream):
+            # Stored as it is by a server that does not know the flag b, decoded by others.
+            seen.setdefault(word)
+            if len(word) % 4 == 0 and not re.search(rb"[\0- ]", b64decode(word)):
+                seen.setdefault(b64decode(word))
     return list(seen)
 
 
 _KEY = re.compile(re.escape(PREFIX) + rb"[^ \r\n]*")
+_KEY_BASE64 = re.compile(re.escape(PREFIX_BASE64) + rb"[A-Za-z0-9+/]{,242}(?:==?)?")
 
 
 def _samples(conversation: Conversation) -> dict[int, bytes]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcconform import safety
 from mcconform.conversation import (
     PREFIX,
     Advance,
@@ -117,3 +120,13 @@ def test_clock_needs() -> None:
     assert Conversation("a", (say(0, "x"),)).clock == "none"
     assert Conversation("a", (Advance(1),)).clock == "moving"
     assert Conversation("a", (Advance(1),), exact=True).clock == "exact"
+
+
+def test_renaming_reaches_a_key_in_base64() -> None:
+    """Both forms of a key are renamed alike, are ours to write, and are taken away again."""
+    stored = Conversation("x", (say(0, "ms bWNzcGVjLWE= 1 b\r\nx\r\nget mcspec-a\r\n"),))
+    sent = rename(stored, b"zq0000").steps[0]
+    assert isinstance(sent, Send)
+    assert sent.literal() == b"ms %s 1 b\r\nx\r\nget zq0000-a\r\n" % b64encode(b"zq0000-a")
+    assert safety.danger(stored) is None
+    assert set(safety.keys(stored)) == {b"bWNzcGVjLWE=", b"mcspec-a"}
