@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 
 from mcconform.conversation import PREFIX, CasRef, Part, Repeat, TimeRef, swapped
 
-_HEADER = re.compile(rb"VALUE ([^ \r\n]+) (\d+) (\d+)(?: (\d+))?\r\n")
+_HEADER = re.compile(rb"VALUE ([^ \r\n]+) (\d+) (\d{1,20})(?: (\d{1,20}))?\r\n")
 _VALUE = re.compile(rb"(VALUE [^ \r\n]+ \d+ \d+ )(\d+)(?=\r\n)")
+_META = re.compile(rb"(?:HD|EX|NF|NS|ME|VA (\d{1,20}))((?: [^ \r\n]+)*) ?\r\n")
+_NUMBERED = re.compile(rb"c[1-9]\d{,19}")
+_META_UNIQUE = re.compile(rb"((?:^|\n)(?:(?:HD|EX|NF|NS|VA \d+)(?: [^ \r\n]+)*? c|ME [^\r\n]*? cas=))(\d+)(?=[ \r])")
 _STAT = re.compile(rb"(STAT [^ \r\n]+) [^\r\n]*")
 _VERSION = re.compile(rb"VERSION [^\r\n]*")
 
 
 class Uniques:
-    """The cas uniques that VALUE lines have shown, by connection and key."""
+    """The cas uniques that replies have shown together with their keys, by connection and key.
+
+    A VALUE line and an ME line show both; other replies of the meta protocol do where ``k`` and ``c`` were asked for.
+    """
 
     def __init__(self) -> None:
         self._rest: dict[int, bytes] = {}
@@ -37,12 +44,22 @@ class Uniques:
         at = 0
         while (end := rest.find(b"\n", at)) >= 0:
             header = _HEADER.fullmatch(rest, at, end + 1)
+            meta = _META.fullmatch(rest, at, end + 1) if header is None else None
             at = end + 1
-            if header is None:
+            if header is not None:
+                found = header.group(1), header.group(4)
+                length = header.group(3)
+            elif meta is not None:
+                found = _shown_by_meta(meta.group(2).split(b" ")[1:])
+                length = meta.group(1)
+            else:
                 continue
-            if header.group(4) is not None:
-                self._seen[conn, header.group(1)] = self._seen[None, header.group(1)] = int(header.group(4))
-            at += int(header.group(3)) + 2
+            key, number = found
+            if key is not None and number is not None:
+                self._seen[conn, key] = self._seen[None, key] = int(number)
+            if length is None:
+                continue
+            at += int(length) + 2
             if at > len(rest):
                 skip = at - len(rest)
                 at = len(rest)
@@ -59,6 +76,22 @@ class Uniques:
         if isinstance(part, TimeRef):
             return b"%d" % (int(now) + part.offset)
         return b"%d" % max(0, self._seen.get((part.conn, part.key), -part.offset) + part.offset)
+
+
+def _shown_by_meta(words: list[bytes]) -> tuple[bytes | None, bytes | None]:
+    """The key and the cas unique in what stands behind the code of a meta reply."""
+    if words[1:] and words[1].startswith(b"exp="):
+        # An ME line does not say whether its key is in base64: it counts as what it looks like.
+        number = next((word[4:] for word in words if re.fullmatch(rb"cas=\d{1,20}", word)), None)
+        return words[0], number
+    key = next((word[1:] for word in words if word[:1] == b"k"), None)
+    number = next((word[1:] for word in words if _NUMBERED.fullmatch(word)), None)
+    if key is not None and b"b" in words:
+        try:
+            key = binascii.a2b_base64(key)
+        except binascii.Error:
+            key = None
+    return key, number
 
 
 def shown(part: Part) -> bytes:
@@ -81,7 +114,7 @@ class Canon:
 
     def __call__(self, data: bytes) -> bytes:
         """The canonical form; a cas unique becomes ``<cas 1>``, ``<cas 2>`` ... in order of appearance."""
-        data = _VALUE.sub(self._rank, data)
+        data = _META_UNIQUE.sub(self._rank, _VALUE.sub(self._rank, data))
         data = _STAT.sub(rb"\1 <value>", data)
         data = _VERSION.sub(b"VERSION <version>", data)
         return swapped(data, self._prefix, PREFIX)

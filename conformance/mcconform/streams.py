@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcconform import streams_meta
 from mcconform.conversation import (
     PREFIX,
     Advance,
@@ -228,15 +229,19 @@ def _line(rng: Random, words: list[bytes], *, noreply: bool = True) -> bytes:
     return line + (b"\n" if rng.random() < 0.1 else b"\r\n" if rng.random() < 0.995 else b"\r\r\n")
 
 
+def _value(rng: Random) -> bytes:
+    draw = rng.random()
+    if draw > 0.97:
+        return bytes(rng.randrange(256) for _ in range(rng.randrange(1, 30)))
+    return rng.choice(VALUES) if draw < 0.3 else _pick(rng, NUMBERS, ODD_NUMBERS, 0.15)
+
+
 def _store(rng: Random, scope: Scope) -> list[Part]:
     if scope.large and rng.randrange(scope.large) == 0:
         return _large(rng, ITEM_LIMIT)
     if scope.options and rng.random() < 0.02:
         return _large(rng, SMALL_LIMIT)
-    draw = rng.random()
-    value = rng.choice(VALUES) if draw < 0.3 else _pick(rng, NUMBERS, ODD_NUMBERS, 0.15)
-    if draw > 0.97:
-        value = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 30)))
+    value = _value(rng)
     length = b"%d" % len(value)
     draw = rng.random()
     if draw < 0.02:
@@ -288,6 +293,11 @@ def _touch(rng: Random, scope: Scope) -> list[Part]:
     return [_line(rng, [b"touch", _key(rng), _time(rng, scope, 0.15)])]
 
 
+def _meta(rng: Random, scope: Scope) -> list[Part]:
+    value = _value(rng)
+    return streams_meta.request(rng, streams_meta.Drawn((*KEYS, _key(rng)), value, scope.advance))
+
+
 def _strange(rng: Random, scope: Scope) -> Part:
     if scope.large and rng.randrange(scope.large) == 0:
         return b"get " + b"k" * ITEM_LIMIT
@@ -311,9 +321,10 @@ def _strange(rng: Random, scope: Scope) -> Part:
 
 
 _MIX: tuple[tuple[float, Callable[[Random, Scope], list[Part]]], ...] = (
-    (0.44, _store),
-    (0.74, _retrieval),
-    (0.83, _count),
-    (0.88, _delete),
-    (0.92, _touch),
+    (0.42, _meta),
+    (0.64, _store),
+    (0.81, _retrieval),
+    (0.87, _count),
+    (0.91, _delete),
+    (0.94, _touch),
 )
