@@ -7,26 +7,15 @@ without end, costs a bounded amount of memory and of other clients' time.
 """
 
 import sys
-from collections.abc import Callable
-from enum import IntEnum
-from typing import Final
 
 from mcserver import meta, replies, text
-from mcserver.arrival import Arrival
-from mcserver.cache import Block
-from mcserver.dumps import Dump
+from mcserver.framing import STEP_BYTES, Framing
 from mcserver.metaset import read_meta_header
-from mcserver.observe import Watcher
-from mcserver.retrieval import COPY_MAX, LINE_STARTS, WORDS, Buffer, Retrieval, start
-from mcserver.settings import KEY_MAX, LINE_MAX, RETRIEVAL_LINE_MAX
-from mcserver.state import ServerState
-from mcserver.storage import MODES, StoreHeader, quick_set, read_header
+from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, SWALLOW, VALUE, WATCH
+from mcserver.retrieval import COPY_MAX, WORDS, Buffer, start
+from mcserver.settings import KEY_MAX, LINE_MAX
+from mcserver.storage import MODES, quick_set, read_header
 from mcserver.takeover import DUMPS, start_dump, watch_classes
-
-#: tuning: One step ends after this many bytes of values (the last one may exceed it) ...
-STEP_BYTES = 256 * 1024
-#: tuning: ... or this many commands without any, unless ``-R`` says otherwise.
-STEP_COMMANDS = 256
 
 _CR = 13
 _END = replies.END
@@ -34,106 +23,10 @@ _END = replies.END
 _ALL = sys.maxsize
 
 
-class Phase(IntEnum):
-    """What the next byte of input belongs to."""
-
-    COMMAND = 0
-    RETRIEVAL = 1
-    VALUE = 2
-    SWALLOW = 3
-    CLOSED = 4
-    WATCH = 5
-
-
-# The phases as plain integers: the hot path compares them, and members of an enum are slow to look up.
-_COMMAND: Final = Phase.COMMAND.value
-_RETRIEVAL: Final = Phase.RETRIEVAL.value
-_VALUE: Final = Phase.VALUE.value
-_SWALLOW: Final = Phase.SWALLOW.value
-_CLOSED: Final = Phase.CLOSED.value
-_WATCH: Final = Phase.WATCH.value
-
-#: Phases as ``stats conns`` names them.
-_STATE_NAMES = ("read", "mwrite", "nread", "swallow", "closing", "watch")
-
-
-def _no_push(_data: bytes) -> bool:
-    return False
-
-
-class Connection:
+class Connection(Framing):
     """One client's conversation. Not thread-safe; raises nothing, whatever the bytes."""
 
-    __slots__ = (
-        "_arrival",
-        "_cache",
-        "_cost",
-        "_eof",
-        "_out",
-        "_partial",
-        "_phase",
-        "_rest",
-        "_retrieval",
-        "_room",
-        "_state",
-        "_stats",
-        "_watcher",
-        "last",
-        "more",
-        "number",
-        "on_command",
-        "on_state",
-        "push",
-        "quit",
-    )
-
-    def __init__(self, state: ServerState) -> None:
-        """Start at a command boundary of a connection to the server with `state`."""
-        self._state = state
-        self._cache = state.cache
-        self._stats = state.stats
-        self._phase: int = _COMMAND
-        self._out: list[Buffer] = []
-        self._partial = bytearray()  # a command line without its end
-        self._rest = b""  # input that waits for `resume`
-        self._retrieval: Retrieval | Dump  # while values or dumps are sent
-        self._watcher: Watcher | None = None
-        self._cost = STEP_BYTES // (state.settings.requests_per_turn or STEP_COMMANDS)
-        self._eof = False
-        self._room = STEP_BYTES  # what is left of this step
-        self._arrival: Arrival  # while a value arrives
-        #: Its number in ``stats conns`` and log lines, and the second in which its last commands were carried out.
-        self.number = 0
-        self.last = state.cache.now
-        #: Whether the client said ``quit``.
-        self.quit = False
-        #: Takes what is sent without having been asked for now (log lines); False when there is no room for it.
-        self.push: Callable[[bytes], bool] = _no_push
-        #: Input is left that needs no new bytes: call `resume` when there is room for its replies.
-        self.more = False
-        #: Called with the name of every state entered, for observers; None costs nothing.
-        self.on_state: Callable[[str], None] | None = None
-        #: Called with every command line, for logs; None costs nothing.
-        self.on_command: Callable[[bytes], None] | None = None
-
-    @property
-    def closed(self) -> bool:
-        """The server has ended the conversation: send what was returned, then close."""
-        return self._phase == _CLOSED
-
-    @property
-    def phase(self) -> Phase:
-        """What the next byte of input belongs to."""
-        return Phase(self._phase)
-
-    @property
-    def between_commands(self) -> bool:
-        """Whether it waits for a command, or for the rest of a command's line."""
-        return self._phase == _COMMAND and not self.more
-
-    def state_name(self) -> str:
-        """What it is doing, as memcached's ``stats conns`` calls it."""
-        return "parse_cmd" if self._state.observer.fd == self.number else _STATE_NAMES[self._phase]
+    __slots__ = ()
 
     def feed(self, data: bytes) -> list[Buffer]:
         """Take the next bytes and return pieces to send, in order; empty after the end of the conversation.
@@ -143,7 +36,7 @@ class Connection:
         """
         self._stats.bytes_read += len(data)
         out: list[Buffer] = []
-        if self._phase in {_CLOSED, _WATCH}:
+        if self._phase in {CLOSED, WATCH}:
             return out
         if self.more:
             self._rest = b"".join((self._rest, data))
@@ -176,27 +69,7 @@ class Connection:
         if not self.more:
             self.abort()
 
-    def abort(self) -> None:
-        """End the conversation now and give back what an unfinished value holds. Harmless when repeated."""
-        if self._phase in {_VALUE, _SWALLOW}:
-            self._arrival.abandon()
-            del self._arrival
-        if self._watcher is not None:
-            self._state.observer.unwatch(self._watcher)
-            self._watcher = None
-            self._state.look()
-        self._partial = bytearray()
-        self._rest = b""
-        self.more = False
-        if self._phase != _CLOSED:
-            self._enter(_CLOSED, "closed")
-
     # -- stepping -----------------------------------------------------------------------------------------------
-
-    def _enter(self, phase: int, name: str) -> None:
-        self._phase = phase
-        if self.on_state is not None:
-            self.on_state(name)
 
     def _advance(self, data: bytes) -> None:
         size = len(data)
@@ -204,17 +77,17 @@ class Connection:
         self._room = STEP_BYTES
         while True:
             phase = self._phase
-            if phase == _COMMAND:
+            if phase == COMMAND:
                 pos = self._commands(data, pos)
-            elif phase in {_VALUE, _SWALLOW}:
+            elif phase in {VALUE, SWALLOW}:
                 pos = self._receive(data, pos)
-            elif phase in {_CLOSED, _WATCH}:
+            elif phase in {CLOSED, WATCH}:
                 return
             else:
                 self._send_values(data, pos)
             if self.more:
                 return
-            if pos >= size and self._phase != _RETRIEVAL:
+            if pos >= size and self._phase != RETRIEVAL:
                 break
         if self._eof:
             self.abort()
@@ -222,7 +95,7 @@ class Connection:
             self._settled()
 
     def _settled(self) -> None:
-        if self.on_state is not None and self._phase != _CLOSED:
+        if self.on_state is not None and self._phase != CLOSED:
             if self._out:
                 self.on_state("mwrite")
             self.on_state("waiting")
@@ -305,7 +178,7 @@ class Connection:
                 out.append(replies.BAD_FORMAT)
             else:
                 self._dispatch(data[begin:end], begin)
-                if self._phase != _COMMAND:
+                if self._phase != COMMAND:
                     return pos
                 # The command may have changed what the fast paths rely on.
                 now = cache.now
@@ -329,7 +202,7 @@ class Connection:
                 if self._state.observer.active:
                     cursor.observer = self._state.observer
                 self._retrieval = cursor
-                self._phase = _RETRIEVAL
+                self._phase = RETRIEVAL
             return
         tokens = [token for token in line.split(b" ") if token]
         if word == b"watch" or (word == b"lru_crawler" and tokens[1:2] in DUMPS):
@@ -339,7 +212,7 @@ class Connection:
         if handler is not None:
             reply = handler(self._state, tokens)
             if reply is None:
-                self._enter(_CLOSED, "closing")
+                self._enter(CLOSED, "closing")
             elif reply:
                 self._out.append(reply)
             return
@@ -352,11 +225,11 @@ class Connection:
             self._begin_value(read_header(mode, tokens))
         elif word == b"quit":
             self.quit = True
-            self._enter(_CLOSED, "closing")
+            self._enter(CLOSED, "closing")
         else:
             answer = text.unknown(tokens or [b""])
             if answer is None:
-                self._enter(_CLOSED, "closing")
+                self._enter(CLOSED, "closing")
             elif answer:
                 self._out.append(answer)
 
@@ -373,7 +246,7 @@ class Connection:
                 self._out.append(replies.WATCHER_TOO_MANY)
             else:
                 self._out.append(replies.OK)
-                self._enter(_WATCH, "watch")
+                self._enter(WATCH, "watch")
             return
         dump = start_dump(self._state, tokens, alone=alone)
         if isinstance(dump, bytes):
@@ -381,71 +254,11 @@ class Connection:
         else:
             self._out.append(replies.OK)
             self._retrieval = dump
-            self._phase = _RETRIEVAL
+            self._phase = RETRIEVAL
 
     def _send_values(self, data: bytes, pos: int) -> None:
         self._room = self._retrieval.run(self._out, self._room)
         if self._room:
-            self._phase = _COMMAND
+            self._phase = COMMAND
         else:
             self._yield(data, pos)
-
-    # -- lines --------------------------------------------------------------------------------------------------
-
-    def _join_line(self, data: bytes) -> bytes | None:
-        # The kept start of a line is copied once, when its end has come, not with every chunk.
-        if b"\n" in data:
-            joined = bytes(self._partial) + data
-            self._partial = bytearray()
-            return joined
-        self._partial.extend(data)
-        self._check_partial()
-        return None
-
-    def _keep_line(self, data: bytes, pos: int) -> None:
-        self._partial = bytearray(data[pos:])
-        self._check_partial()
-
-    def _check_partial(self) -> None:
-        length = len(self._partial)
-        if length >= LINE_MAX:
-            self._allow_long(self._partial, 0, length + 1)
-
-    def _allow_long(self, data: Block, begin: int, length: int) -> bool:
-        # `length` counts the line feed; both limits depend on the line alone, not on how it was cut.
-        if data.startswith(LINE_STARTS, begin):
-            if length <= RETRIEVAL_LINE_MAX:
-                return True
-            self._out.append(replies.NO_MEMORY_READING)
-        self._partial = bytearray()
-        self._enter(_CLOSED, "closing")
-        return False
-
-    # -- values -------------------------------------------------------------------------------------------------
-
-    def _begin_value(self, header: StoreHeader | None) -> None:
-        if header is None:
-            self._out.append(replies.BAD_FORMAT)
-            return
-        self._arrival = Arrival(self._cache, self._stats, header)
-        observer = self._state.observer
-        if observer.active and not header.error:
-            observer.announced(header.key)
-            if not self._arrival.kept:
-                observer.refused(header.key, header.mode, self._arrival.refusal_name)
-        phase, name = (_VALUE, "nread") if self._arrival.kept else (_SWALLOW, "swallow")
-        self._enter(phase, name)
-
-    def _receive(self, data: bytes, pos: int) -> int:
-        arrival = self._arrival
-        pos = arrival.take(data, pos)
-        if arrival.missing == 0:
-            self._state.observer.fd = self.number
-            reply = arrival.finish()
-            if self._state.observer.active and arrival.outcome is not None:
-                self._state.observer.stored(*arrival.summary())
-            del self._arrival
-            self._enter(_COMMAND, "new_cmd")
-            if reply:
-                self._out.append(reply)
-        return pos

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from mcserver.connection import STEP_BYTES, STEP_COMMANDS, Connection
+from mcserver.connection import Connection
 from mcserver.engine import Engine
+from mcserver.framing import STEP_BYTES, STEP_COMMANDS
 from mcserver.inproc import Server, create
 from mcserver.settings import Settings
 

@@ -32,7 +32,8 @@ from mcconform.conversation import Conversation
 from mcconform.observed import Uniques
 from mcconform.oracle import Oracle
 from mcserver import inproc, replies
-from mcserver.connection import Connection, Phase
+from mcserver.connection import Connection
+from mcserver.phases import Phase
 from mcspec import Event, Happening, Now, Rules, State, step
 from mcspec.connection import NAMES, TABLE
 

@@ -15,7 +15,8 @@ from mcconform.streams import conversation as random_stream
 from mcserver import inproc, replies, text
 from mcserver.arrival import Arrival
 from mcserver.cache import StoreMode
-from mcserver.connection import Connection, Phase
+from mcserver.connection import Connection
+from mcserver.phases import Phase
 from mcserver.retrieval import Buffer
 from mcserver.storage import read_header
 from mcspec.connection import NAMES
