@@ -287,7 +287,10 @@ def _delete(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...
 
 def _marked(line: Line, item: Item, cache: Cache, now: Now, rules: Rules) -> tuple[Cache, tuple[str, ...]]:
     """The cache after md with I or x: the item stays, stale, without its value, or both."""
-    cas, cache, clauses = _new_unique(line, cache)
+    cas = item.cas
+    clauses: tuple[str, ...] = ()
+    if line.has("I") or line.number("E"):
+        cas, cache, clauses = _new_unique(line, cache)
     if line.has("x"):
         item = Item(b"", line.number("F") or 0, None, cas, now)
         clauses = (*clauses, "meta.md.empties")
@@ -328,18 +331,21 @@ def _arithmetic(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done,
             elif result.item is None or result.status == store_rules.NON_NUMERIC:
                 done.append(Done(result.cache, Owed((text.NON_NUMERIC,), (*reasons, "meta.ma.non-numeric"))))
             else:
-                done.append(_counted(line, result.item, result.cache, result.number, reasons, now, rules))
+                done.append(_counted(line, item, result.item, result.cache, result.number, reasons, now, rules))
     return tuple(done)
 
 
 def _counted(
-    line: Line, item: Item, cache: Cache, number: int, clauses: tuple[str, ...], now: Now, rules: Rules
+    line: Line, before: Item, item: Item, cache: Cache, number: int, clauses: tuple[str, ...], now: Now, rules: Rules
 ) -> Done:
     """The reply to a number that was counted; E replaces the cas unique that the counting has given."""
-    chosen = line.number("E")
+    chosen, stored = line.number("E"), item
     if chosen:
         item, clauses = item._replace(cas=store_rules.chosen(chosen)), (*clauses, "meta.flag.chosen")
     view = _viewed(line, _View(item, (), clauses), now, rules, created=False)[0]
+    if len(item.value) > len(before.value):
+        # It was stored anew before the flags were looked at: they show what they ask for, and change nothing.
+        view = view._replace(item=stored)
     return _numbered(line, view, cache, number, quiet=True)
 
 
