@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, text
 from mcspec import cache as store_rules
-from mcspec.cache import Cache, Entry, Item, Now, Result
+from mcspec.cache import Cache, Item, Now, Result
 from mcspec.pattern import STATISTICS, VERSION, Owed, Piece, Unique
+from mcspec.storing import Entry
 
 if TYPE_CHECKING:
     from mcspec.rules import Rules

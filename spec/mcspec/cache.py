@@ -1,4 +1,4 @@
-"""The cache: items, and one pure transition for each abstract operation.
+"""The cache: items, how they are looked at, used and taken out, and what is known of cas uniques.
 
 Theory of operation
 -------------------
@@ -16,7 +16,8 @@ cannot know, the result is a small set, and the choice is put off until somethin
 - a cas unique that the client chose is the symbol `-1 - number`: known from the start, and outside the order.
 - `may_vanish` marks items that a server is permitted to lose.
 
-An item is looked at through `find` only, so that expiry, flush and eviction are each written once.
+An item is looked at through `find` only, so that expiry, flush and eviction are each written once. What stores, counts
+and flushes stands in `storing`, `counting` and `flushing`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import arith, scan
+from mcspec import arith
 from mcspec.arith import ALIVE, DEAD, NEVER, OPEN, PAST, RELATIVE, SAME, UNSURE, Span
 from mcspec.frozen import FrozenMap
 
@@ -215,7 +216,17 @@ def compare(cache: Cache, item: Item, number: int, rules: Rules) -> tuple[tuple[
     return (True, bound), (False, cache._replace(apart=cache.apart | {(item.cas, number)}))
 
 
-# ---------------------------------------------------------------------------------------------------- expiry
+def bounds(cache: Cache, item: Item) -> tuple[int, int]:
+    """The least and the greatest cas unique that the item can have."""
+    known = unique(cache, item)
+    if known is not None:
+        return known, known
+    lowest = max((seen + 1 for symbol, seen in cache.known.items() if symbol < item.cas), default=1)
+    highest = min((seen - 1 for symbol, seen in cache.known.items() if symbol > item.cas), default=2**64 - 1)
+    return lowest, highest
+
+
+# ---------------------------------------------------------------------------------------------------- expiry and size
 
 
 def deadline(exptime: int, now: Now, rules: Rules) -> tuple[Span | None, str]:
@@ -245,142 +256,12 @@ def size(key: bytes, flags: int, length: int, rules: Rules) -> int:
     return arith.item_size(len(key), flags_size, length, limits.item_header + limits.item_cas)
 
 
-# ---------------------------------------------------------------------------------------------------- storing
+def chunked(key: bytes, item: Item, rules: Rules) -> bool:
+    """Whether the item is so large that it is kept in pieces, which no arithmetic reads."""
+    return size(key, item.flags, len(item.value), rules) > rules.limits.chunked
 
 
-def oversize(cache: Cache, mode: str, key: bytes) -> Cache:
-    """The cache after a value was refused for its size or for want of memory: only `set` loses the old item."""
-    return cache._replace(items=cache.items.drop(key), hidden=cache.hidden.drop(key)) if mode == "set" else cache
-
-
-class Entry(NamedTuple):
-    """What a store command asks for. Its exptime counts from `since`; `unique` is None where none is compared.
-
-    Of the meta protocol: the cas unique that the client `chose`, a `binary` key, the exptime with which append and
-    prepend `create` an item, and whether an item newer than `unique` is overwritten and marked stale (`demote`).
-    """
-
-    mode: str
-    key: bytes
-    flags: int
-    exptime: int
-    value: bytes
-    since: Now
-    unique: int | None = None
-    chose: int | None = None
-    binary: bool = False
-    create: int | None = None
-    demote: bool = False
-
-
-_ON_HIT = {"set": "text.set.replaces", "replace": "text.replace.stored"}
-_ON_MISS = {"set": "text.set.stored", "add": "text.add.stored"}
-_REFUSED_MISS = {
-    "replace": (NOT_STORED, "text.replace.missing"),
-    "append": (NOT_STORED, "text.append.missing"),
-    "prepend": (NOT_STORED, "text.prepend.missing"),
-    "cas": (NOT_FOUND, "text.cas.missing"),
-}
-
-
-def store(cache: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
-    """set, add, replace, append, prepend and cas, once their whole value has arrived and was well formed."""
-    results: list[Result] = []
-    for found in rules.functions.find(cache, entry.key, now, rules):
-        ends = _store(found, entry, now, rules)
-        results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
-    return tuple(results)
-
-
-def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
-    cache, old, mode = found.cache, found.item, entry.mode
-    if old is None:
-        if mode in ("append", "prepend") and entry.create is not None:
-            created = entry._replace(exptime=entry.create)
-            return rules.functions.link(cache, created, None, "meta.ms.append-creates", now, rules)
-        if mode in _REFUSED_MISS:
-            status, clause = _REFUSED_MISS[mode]
-            return (Result(cache, status, None, 0, (clause,)),)
-        return rules.functions.link(cache, entry, None, _ON_MISS[mode], now, rules)
-    if mode == "add":
-        return (Result(cache, NOT_STORED, old, 0, ("text.add.exists",)),)
-    if mode in _ON_HIT:
-        return rules.functions.link(cache, entry, None, _ON_HIT[mode], now, rules)
-    if mode in ("append", "prepend"):
-        if not entry.unique:
-            return _join(cache, old, entry, now, rules)
-        joined: list[Result] = []
-        for same, after in rules.functions.compare(cache, old, entry.unique, rules):
-            if same:
-                joined += _join(after, old, entry, now, rules)
-            else:
-                joined.append(Result(after, EXISTS, old, 0, ("meta.ms.append-compares",)))
-        return tuple(joined)
-    if not entry.unique:
-        return (Result(cache, EXISTS, old, 0, ("text.cas.zero",)),)
-    results: list[Result] = []
-    for same, after in rules.functions.compare(cache, old, entry.unique, rules):
-        if same:
-            results += rules.functions.link(after, entry, None, "text.cas.stored", now, rules)
-        else:
-            results += _mismatched(after, old, entry, now, rules)
-    return tuple(results)
-
-
-def _mismatched(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
-    """A store with another cas unique than the item's: refused, or with `demote` stored as stale if it is older."""
-    refused = Result(cache, EXISTS, old, 0, ("text.cas.exists",))
-    if not entry.demote or entry.unique is None:
-        return (refused,)
-    lowest, highest = _bounds(cache, old)
-    refused = refused._replace(clauses=("meta.ms.invalidate-newer",))
-    if entry.unique >= highest:
-        return (refused,)
-    results = rules.functions.link(cache, entry, old, "meta.ms.invalidate-older", now, rules)
-    return results if entry.unique < lowest else (*results, refused)
-
-
-def _bounds(cache: Cache, item: Item) -> tuple[int, int]:
-    """The least and the greatest cas unique that the item can have."""
-    known = unique(cache, item)
-    if known is not None:
-        return known, known
-    lowest = max((seen + 1 for symbol, seen in cache.known.items() if symbol < item.cas), default=1)
-    highest = min((seen - 1 for symbol, seen in cache.known.items() if symbol > item.cas), default=2**64 - 1)
-    return lowest, highest
-
-
-def _join(cache: Cache, old: Item, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
-    value = old.value + entry.value if entry.mode == "append" else entry.value + old.value
-    if not rules.functions.fits(entry.key, old.flags, len(value), rules):
-        return (Result(cache, NOT_STORED, old, 0, (f"text.{entry.mode}.too-large",)),)
-    joined = entry._replace(value=value)
-    results = rules.functions.link(cache, joined, old, f"text.{entry.mode}.joined", now, rules)
-    return tuple(r._replace(clauses=(*r.clauses, f"text.{entry.mode}.keeps")) for r in results)
-
-
-def link(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules) -> tuple[Result, ...]:
-    """Link a new item; `keep` lends its flags and deadline, but to an entry that demotes it deadline and win."""
-    dies, expiry = (
-        rules.functions.deadline(entry.exptime, entry.since, rules) if keep is None else (keep.dies, keep.expiry_clause)
-    )
-    joins = keep is not None and entry.mode in ("append", "prepend")
-    flags = entry.flags if keep is None or not joins else keep.flags
-    taken = size(entry.key, flags, len(entry.value), rules)
-    cas = chosen(entry.chose) if entry.chose else cache.next_cas
-    item = Item(entry.value, flags, dies, cas, now, expiry if expiry != "text.exptime.zero" else "")
-    item = item._replace(binary=entry.binary and not joins)
-    if keep is not None and not joins:
-        item = item._replace(stale=True, won=keep.won)
-    after = put(cache, entry.key, item)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + taken)
-    stored = Result(after, STORED, item, 0, (clause,))
-    if not rules.evictions and arith.pressed(after.allocated, rules.limits.memory):
-        lost = rules.functions.oversize(cache, entry.mode, entry.key)
-        return stored, Result(lost, NO_MEMORY, None, 0, ("text.memory.full",))
-    return (stored,)
-
-
-# ---------------------------------------------------------------------------------------------------- the rest
+# ---------------------------------------------------------------------------------------------------- using
 
 
 def get(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ...]:
@@ -424,106 +305,6 @@ def delete(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Result, ..
             after = found.cache._replace(items=found.cache.items.drop(key))
             results.append(Result(after, DELETED, found.item, 0, (*found.clauses, "text.delete.deleted")))
     return tuple(results)
-
-
-def count(cache: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
-    """incr (up) and decr on the decimal number that an item holds."""
-    results: list[Result] = []
-    for found in rules.functions.find(cache, key, now, rules):
-        ends = count_found(found, key, delta, rules, up=up)
-        results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
-    return tuple(results)
-
-
-def chunked(key: bytes, item: Item, rules: Rules) -> bool:
-    """Whether the item is so large that it is kept in pieces, which no arithmetic reads."""
-    return size(key, item.flags, len(item.value), rules) > rules.limits.chunked
-
-
-def count_found(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> tuple[Result, ...]:
-    """incr (up) and decr on what was found; the clauses of the finding are not repeated."""
-    cache, item = found.cache, found.item
-    if item is None:
-        return (Result(cache, NOT_FOUND, None, 0, ("text.delta.missing",)),)
-    if scan.blank(item.value):
-        return (Result(cache, UNSPECIFIED, item, 0, ("text.delta.blank-value",)),)
-    refused = Result(cache, NON_NUMERIC, item, 0, ("text.delta.non-numeric",))
-    held = None if chunked(key, item, rules) else scan.counter(item.value)
-    if held is None:
-        return (refused,)
-    if up:
-        number = rules.functions.incremented(held, delta, rules.limits.counter)
-        clause = "text.incr.wraps" if arith.wraps(held, delta, rules.limits.counter) else "text.incr.adds"
-    else:
-        number = rules.functions.decremented(held, delta)
-        clause = "text.decr.floor" if delta > held else "text.decr.subtracts"
-    clauses: tuple[str, ...] = (clause, "text.delta.keeps")
-    if item.value != b"%d" % held:
-        clauses = (*clauses, "text.delta.stored-form")
-    results = (_counted(cache, key, item, number, clauses, rules),)
-    overread = rules.traits.counter_overread == "may" and arith.top_bit(held, rules.limits.counter)
-    return (*results, refused) if overread else results
-
-
-def _counted(cache: Cache, key: bytes, item: Item, number: int, clauses: tuple[str, ...], rules: Rules) -> Result:
-    text = b"%d" % number
-    after = item._replace(value=text, cas=cache.next_cas, fetched=EITHER if item.fetched else NO)
-    taken = 0
-    blanks = arith.padding(len(text), len(item.value))
-    if blanks:
-        # Servers overwrite in place where they can, and blank what is left over: both texts are allowed.
-        after = after._replace(padded=text + b" " * blanks)
-    elif len(text) > len(item.value):
-        taken = size(key, item.flags, len(text), rules)
-        after = after._replace(stale=False, won=False, binary=False, fetched=NO)
-        clauses = (*clauses, "text.delta.longer")
-    elif item.stale or item.won or item.binary:
-        after = after._replace(padded=text)
-    grown = put(cache, key, after)._replace(next_cas=cache.next_cas + 1, allocated=cache.allocated + taken)
-    return Result(grown, COUNTED, after, number, clauses)
-
-
-def flush(cache: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
-    """flush_all: all items go now, or all stored until the second before `delay` is over.
-
-    A delay that is a unix time gone by means now to a server that ran at that time, and nothing to one that did not.
-    """
-    cache = _outlast(cache, now, rules)
-    if delay <= 0:
-        return (_flush_now(cache),)
-    due, _ = rules.functions.deadline(delay, now, rules)
-    assert due is not None  # a positive delay has a deadline
-    later = cache._replace(flush=arith.shifted(due, -1))
-    if rules.traits.flush_returns == "may":
-        items = later.items
-        for key, item in cache.hidden.items():
-            items = items.put(key, item)
-        later = later._replace(items=items, hidden=FrozenMap(), uncovered=cache.clean is not None)
-    absolute = rules.functions.expiry_class(delay, rules.limits.relative) == arith.ABSOLUTE
-    past = rules.functions.reached(now, due) if absolute else ALIVE
-    if past == ALIVE:
-        return (later,)
-    gone = (_flush_now(cache), later._replace(flush=None))
-    return gone if past == DEAD else (*gone, later)
-
-
-def _flush_now(cache: Cache) -> Cache:
-    hidden = cache.hidden
-    for key, item in cache.items.items():
-        hidden = hidden.put(key, item._replace(may_vanish=True))
-    return cache._replace(items=FrozenMap(), hidden=hidden, flush=None)
-
-
-def _outlast(cache: Cache, now: Now, rules: Rules) -> Cache:
-    """The cache when a new flush replaces an old one: what the old one has taken stays taken, or may be uncovered."""
-    for key, item in cache.items.items():
-        gone = rules.functions.flushed(cache, item, now, rules)
-        if gone == DEAD and rules.traits.flush_returns == "never":
-            hidden = cache.hidden.put(key, item._replace(may_vanish=True))
-            cache = cache._replace(items=cache.items.drop(key), hidden=hidden)
-        elif gone != ALIVE:
-            cache = cache._replace(items=cache.items.put(key, item._replace(may_vanish=True)))
-    return cache
 
 
 def met(cache: Cache, keys: tuple[bytes, ...]) -> Cache | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from mcspec import arith, meta_answers, text
 from mcspec import cache as store_rules
 from mcspec.answers import UNCOVERED, Done
-from mcspec.cache import Cache, Entry, Item, Now
+from mcspec.cache import Cache, Item, Now
 from mcspec.pattern import Owed, Piece
+from mcspec.storing import Entry
 
 if TYPE_CHECKING:
     from mcspec.meta import Line, MetaStore

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mcspec import arith, cache, connection, meta, text
+from mcspec import arith, cache, connection, counting, flushing, meta, storing, text
 from mcspec.arith import Span
-from mcspec.cache import Cache, Entry, Found, Item, Now, Result
+from mcspec.cache import Cache, Found, Item, Now, Result
 from mcspec.connection import Event, State, Table
 from mcspec.limits import Limits
+from mcspec.storing import Entry
 
 
 class Traits(NamedTuple):
@@ -144,15 +145,15 @@ class Functions(NamedTuple):
     bind: Callable[[Cache, int, int], Cache | None] = cache.bind
     compare: Callable[[Cache, Item, int, Rules], tuple[tuple[bool, Cache], ...]] = cache.compare
     find: Callable[[Cache, bytes, Now, Rules], tuple[Found, ...]] = cache.find
-    link: Callable[[Cache, Entry, Item | None, str, Now, Rules], tuple[Result, ...]] = cache.link
-    oversize: Callable[[Cache, str, bytes], Cache] = cache.oversize
+    link: Callable[[Cache, Entry, Item | None, str, Now, Rules], tuple[Result, ...]] = storing.link
+    oversize: Callable[[Cache, str, bytes], Cache] = storing.oversize
     get: Callable[[Cache, bytes, Now, Rules], tuple[Result, ...]] = cache.get
-    store: Callable[[Cache, Entry, Now, Rules], tuple[Result, ...]] = cache.store
+    store: Callable[[Cache, Entry, Now, Rules], tuple[Result, ...]] = storing.store
     touch: Callable[[Cache, bytes, int, Now, Rules], tuple[Result, ...]] = cache.touch
     delete: Callable[[Cache, bytes, Now, Rules], tuple[Result, ...]] = cache.delete
-    arithmetic: Callable[..., tuple[Result, ...]] = cache.count
-    count_found: Callable[..., tuple[Result, ...]] = cache.count_found
-    flush: Callable[[Cache, int, Now, Rules], tuple[Cache, ...]] = cache.flush
+    arithmetic: Callable[..., tuple[Result, ...]] = counting.count
+    count_found: Callable[..., tuple[Result, ...]] = counting.count_found
+    flush: Callable[[Cache, int, Now, Rules], tuple[Cache, ...]] = flushing.flush
     parse: Callable[[bytes, Rules], connection.Request] = text.parse
     used: Callable[[Item, Now], Item] = cache.used
 

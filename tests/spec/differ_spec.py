@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mcspec import arith, cache, scan, text
+from mcspec import arith, cache, flushing, scan, storing, text
 from mcspec.arith import Span
-from mcspec.cache import Cache, Entry, Item
+from mcspec.cache import Cache, Item
 from mcspec.frozen import FrozenMap
 from mcspec.rules import Rules
+from mcspec.storing import Entry
 
 U64 = 2**64
 LATEST = 2**31
@@ -71,7 +72,7 @@ def flushed(delay: int, ordered: int, stored: int, now: int) -> bool | None:
     held, item = _cache(stored=stored)
     flushes = [
         b"k" not in after.items or cache.flushed(after, item, Span(now, now), RULES) == arith.DEAD
-        for after in cache.flush(held, delay, Span(ordered, ordered), RULES)
+        for after in flushing.flush(held, delay, Span(ordered, ordered), RULES)
     ]
     # A unix time gone by: only a server that was up then has to flush, and the one beside us was not yet two seconds
     # before it was made.
@@ -82,5 +83,5 @@ def cas(given: int, held: int) -> bool | None:
     if not (0 <= given < U64 and 0 < held < U64):
         return None
     entry = Entry("cas", b"k", 0, 0, b"y", Span(10, 10), given)
-    (result,) = cache.store(_cache(cas=held)[0], entry, Span(10, 10), RULES)
+    (result,) = storing.store(_cache(cas=held)[0], entry, Span(10, 10), RULES)
     return result.status == cache.STORED

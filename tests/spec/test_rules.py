@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcspec import Now, Rules, arith, cache, scan
-from mcspec.cache import Cache, Entry
+from mcspec import Now, Rules, arith, cache, flushing, scan, storing
+from mcspec.cache import Cache
+from mcspec.storing import Entry
 
 NOW = Now(1000, 1000)
 words = st.binary(max_size=24).map(lambda data: bytes(b"0123456789-+ \t\rx\0"[byte % 17] for byte in data))
@@ -107,7 +108,7 @@ def test_signed32(number: int) -> None:
 
 def _put(mode: str, value: bytes, unique: int | None = None, before: Cache | None = None) -> tuple[cache.Result, ...]:
     entry = Entry(mode, b"a", 0, 0, value, NOW, unique)
-    return cache.store(before or Cache(), entry, NOW, Rules())
+    return storing.store(before or Cache(), entry, NOW, Rules())
 
 
 def test_an_unknown_cas_unique_may_be_any_number() -> None:
@@ -134,7 +135,7 @@ def test_cas_uniques_grow_and_are_distinct() -> None:
 def test_a_deadline_within_the_span_allows_both() -> None:
     """On a clock that we do not hold, an item may live or be gone around its deadline, and only there."""
     entry = Entry("set", b"a", 0, 10, b"v", Now(99, 100))
-    (stored,) = cache.store(Cache(), entry, Now(99, 100), Rules())
+    (stored,) = storing.store(Cache(), entry, Now(99, 100), Rules())
 
     def lives(low: float, high: float) -> set[bool]:
         return {found.item is not None for found in cache.find(stored.cache, b"a", Now(low, high), Rules())}
@@ -155,8 +156,8 @@ def test_eviction_is_allowed_under_pressure_only() -> None:
 
 def test_a_flush_takes_what_may_also_have_expired() -> None:
     """One sure reason to be gone is enough, however unsure the other is."""
-    (stored,) = cache.store(Cache(), Entry("set", b"k", 0, 10, b"x", Now(0, 0)), Now(0, 0), Rules())
-    (flushed,) = cache.flush(stored.cache, 6, Now(1, 1), Rules())
+    (stored,) = storing.store(Cache(), Entry("set", b"k", 0, 10, b"x", Now(0, 0)), Now(0, 0), Rules())
+    (flushed,) = flushing.flush(stored.cache, 6, Now(1, 1), Rules())
     assert [found.item for found in cache.find(flushed, b"k", Now(9, 11), Rules())] == [None]
     both = cache.find(stored.cache, b"k", Now(9, 11), Rules())
     assert [found.item is None for found in both] == [False, True]

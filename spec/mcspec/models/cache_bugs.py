@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcspec import arith, cache
+from mcspec import arith, cache, counting, flushing, storing
 from mcspec.arith import ALIVE, DEAD, Span
-from mcspec.cache import Cache, Entry, Found, Item, Now, Result
+from mcspec.cache import Cache, Found, Item, Now, Result
 from mcspec.frozen import FrozenMap
 from mcspec.rules import Rules
+from mcspec.storing import Entry
 
 # ------------------------------------------------------------------------------------------------ expiry and flush
 
@@ -62,7 +63,7 @@ def flushed_at_once(kept: Cache, _item: Item, _now: Now, _rules: Rules) -> int:
 
 def flush_late(kept: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
     """Due after n seconds, not n - 1."""
-    afters = cache.flush(kept, delay, now, rules)
+    afters = flushing.flush(kept, delay, now, rules)
     return tuple(
         after._replace(flush=Span(after.flush.lo + 1, after.flush.hi + 1)) if after.flush else after for after in afters
     )
@@ -72,29 +73,29 @@ def flush_first_wins(kept: Cache, delay: int, now: Now, rules: Rules) -> tuple[C
     """A pending flush is not replaced."""
     pending = kept.flush is not None and rules.functions.reached(now, kept.flush) == ALIVE
     return tuple(
-        after._replace(flush=kept.flush) if pending else after for after in cache.flush(kept, delay, now, rules)
+        after._replace(flush=kept.flush) if pending else after for after in flushing.flush(kept, delay, now, rules)
     )
 
 
 def flush_keeps_pending(kept: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
     """flush_all without delay leaves a pending one pending."""
-    afters = cache.flush(kept, delay, now, rules)
+    afters = flushing.flush(kept, delay, now, rules)
     return tuple(after._replace(flush=kept.flush) for after in afters) if delay <= 0 else afters
 
 
 def flush_negative_waits(kept: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
     """A negative delay flushes nothing."""
-    return cache.flush(kept, delay, now, rules) if delay >= 0 else (kept,)
+    return flushing.flush(kept, delay, now, rules) if delay >= 0 else (kept,)
 
 
 def flush_forgets_taken(kept: Cache, delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
     """A new delayed flush forgets what the last one has taken: nobody had looked."""
-    return cache.flush(kept._replace(flush=None), delay, now, rules)
+    return flushing.flush(kept._replace(flush=None), delay, now, rules)
 
 
 def flush_now(kept: Cache, _delay: int, now: Now, rules: Rules) -> tuple[Cache, ...]:
     """The delay is read, and forgotten."""
-    return cache.flush(kept, 0, now, rules)
+    return flushing.flush(kept, 0, now, rules)
 
 
 # ------------------------------------------------------------------------------------------------ looking
@@ -190,7 +191,7 @@ def link_same_unique(
 ) -> tuple[Result, ...]:
     """A store over an item leaves its cas unique."""
     old = kept.items.find(entry.key)
-    results = cache.link(kept, entry, keep, clause, now, rules)
+    results = storing.link(kept, entry, keep, clause, now, rules)
     return results if old is None else tuple(_with(r, entry.key, cas=old.cas) for r in results)
 
 
@@ -209,14 +210,14 @@ def link_line_flags(
     kept: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules
 ) -> tuple[Result, ...]:
     """append takes the flags of its line."""
-    return tuple(_with(r, entry.key, flags=entry.flags) for r in cache.link(kept, entry, keep, clause, now, rules))
+    return tuple(_with(r, entry.key, flags=entry.flags) for r in storing.link(kept, entry, keep, clause, now, rules))
 
 
 def link_line_exptime(
     kept: Cache, entry: Entry, _keep: Item | None, clause: str, now: Now, rules: Rules
 ) -> tuple[Result, ...]:
     """append takes flags and exptime of its line."""
-    return cache.link(kept, entry, None, clause, now, rules)
+    return storing.link(kept, entry, None, clause, now, rules)
 
 
 def link_drops_others(
@@ -224,21 +225,21 @@ def link_drops_others(
 ) -> tuple[Result, ...]:
     """Room for one item only."""
     others = kept._replace(items=FrozenMap({k: item for k, item in kept.items.items() if k == entry.key}))
-    return cache.link(others, entry, keep, clause, now, rules)
+    return storing.link(others, entry, keep, clause, now, rules)
 
 
 def link_refuses_early(
     kept: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, rules: Rules
 ) -> tuple[Result, ...]:
     """Out of memory at any time."""
-    results = cache.link(kept, entry, keep, clause, now, rules)
-    return (*results, Result(cache.oversize(kept, entry.mode, entry.key), cache.NO_MEMORY, None, 0, ()))
+    results = storing.link(kept, entry, keep, clause, now, rules)
+    return (*results, Result(storing.oversize(kept, entry.mode, entry.key), cache.NO_MEMORY, None, 0, ()))
 
 
 def store_over(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     """add replaces an item that is there."""
     mode = "set" if entry.mode == "add" else entry.mode
-    results = cache.store(kept, entry._replace(mode=mode), now, rules)
+    results = storing.store(kept, entry._replace(mode=mode), now, rules)
     there = {r.item is not None for r in cache.get(kept, entry.key, now, rules)}
     if entry.mode == "add" and there == {True}:
         return tuple(r._replace(status=cache.NOT_STORED) for r in results)
@@ -249,7 +250,7 @@ def cas_unlinks(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Resu
     """A cas that fails takes the item out."""
     return tuple(
         r._replace(cache=r.cache._replace(items=r.cache.items.drop(entry.key))) if r.status == cache.EXISTS else r
-        for r in cache.store(kept, entry, now, rules)
+        for r in storing.store(kept, entry, now, rules)
     )
 
 
@@ -258,20 +259,20 @@ def store_creates(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Re
     return tuple(
         r
         if r.item or r.status == cache.STORED
-        else cache.link(r.cache, entry, None, "", now, rules)[0]._replace(status=r.status, item=None)
-        for r in cache.store(kept, entry, now, rules)
+        else storing.link(r.cache, entry, None, "", now, rules)[0]._replace(status=r.status, item=None)
+        for r in storing.store(kept, entry, now, rules)
     )
 
 
 def store_swaps(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     """append and prepend swapped."""
     other = {"append": "prepend", "prepend": "append"}.get(entry.mode, entry.mode)
-    return cache.store(kept, entry._replace(mode=other), now, rules)
+    return storing.store(kept, entry._replace(mode=other), now, rules)
 
 
 def store_nothing(kept: Cache, entry: Entry, now: Now, rules: Rules) -> tuple[Result, ...]:
     """Answers nothing where cas finds another number."""
-    return tuple(r for r in cache.store(kept, entry, now, rules) if r.status != cache.EXISTS)
+    return tuple(r for r in storing.store(kept, entry, now, rules) if r.status != cache.EXISTS)
 
 
 def fits_exclusive(key: bytes, flags: int, length: int, rules: Rules) -> bool:
@@ -291,7 +292,7 @@ def oversize_keeps(kept: Cache, _mode: str, _key: bytes) -> Cache:
 
 def oversize_drops(kept: Cache, _mode: str, key: bytes) -> Cache:
     """Any command that was refused removes the item."""
-    return cache.oversize(kept, "set", key)
+    return storing.oversize(kept, "set", key)
 
 
 # ------------------------------------------------------------------------------------------------ the rest
@@ -352,18 +353,18 @@ def count_below(value: int, delta: int) -> int:
 
 def count_flagless(kept: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
     """incr and decr store a new item: no flags, no deadline."""
-    results = cache.count(kept, key, delta, now, rules, up=up)
+    results = counting.count(kept, key, delta, now, rules, up=up)
     return tuple(_with(r, key, flags=0, dies=None) if r.status == cache.COUNTED else r for r in results)
 
 
 def count_same_unique(kept: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
     """incr and decr in place leave the cas unique."""
     old = kept.items.find(key)
-    results = cache.count(kept, key, delta, now, rules, up=up)
+    results = counting.count(kept, key, delta, now, rules, up=up)
     return tuple(_with(r, key, cas=old.cas) if old and r.status == cache.COUNTED else r for r in results)
 
 
 def count_zeroes(kept: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
     """A value that is no number is overwritten before it is refused."""
-    results = cache.count(kept, key, delta, now, rules, up=up)
+    results = counting.count(kept, key, delta, now, rules, up=up)
     return tuple(_with(r, key, value=b"0") if r.status == cache.NON_NUMERIC else r for r in results)

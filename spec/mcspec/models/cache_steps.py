@@ -11,10 +11,11 @@ back. The number that a client sees for the symbol of rank r is 10 r, one that i
 from __future__ import annotations
 
 from mcspec.arith import Span
-from mcspec.cache import Cache, Entry, Item, Now, Result
+from mcspec.cache import NO, Cache, Item, Now, Result
 from mcspec.frozen import FrozenMap
 from mcspec.models.cache_account import STALE, Op, Outcome, Terms
 from mcspec.rules import Rules
+from mcspec.storing import Entry
 
 End = tuple[Outcome, Cache]
 
@@ -128,6 +129,11 @@ def _marker(stored: int, dies: Span | None) -> Item:
     return Item(b"1", 0, dies, 0, Span(stored, stored))
 
 
+def _plain(item: Item, cas: int) -> Item:
+    """The item without what no law of this model looks at: the clause of its deadline, and whether it was used."""
+    return item._replace(cas=cas, expiry_clause="", fetched=NO, seen=None)
+
+
 def canonical(cache: Cache, clock: int, terms: Terms, *, uniques: bool, returns: bool) -> tuple[Cache, dict[int, int]]:
     """The representative of a cache, and the new names of the cas uniques that clients may still send.
 
@@ -151,9 +157,9 @@ def canonical(cache: Cache, clock: int, terms: Terms, *, uniques: bool, returns:
     symbols = sorted(set(kept))
     rank = {symbol: index if uniques else 1 for index, symbol in enumerate(symbols, 1)}
     for key, item in alive.items():
-        items[key] = item._replace(cas=rank[item.cas], stored=Span(clock, clock), expiry_clause="")
+        items[key] = _plain(item, rank[item.cas])._replace(stored=Span(clock, clock))
     for key, item in hidden.items():
-        hidden[key] = item._replace(cas=rank[item.cas], expiry_clause="") if returns else _marker(clock, None)
+        hidden[key] = _plain(item, rank[item.cas]) if returns else _marker(clock, None)
     names = {seen: number(rank[symbol]) for symbol, seen in cache.known.items() if symbol in rank}
     known = {0: STALE, **{rank[symbol]: number(rank[symbol]) for symbol in cache.known if symbol in rank}}
     apart = frozenset(
