@@ -7,6 +7,9 @@ that the specification says nothing about are not written.
 
 from __future__ import annotations
 
+from random import Random
+
+from mcconform import streams_meta
 from mcconform.conversation import CasRef, Conversation, Part, Send, Settle, Step, width
 
 KEYS = (b"mcspec-a", b"mcspec-b", b"mcspec-c", b"mcspec-" + b"l" * 243)
@@ -24,6 +27,9 @@ ODD = (
     b"gat 0\r\n", b"nonsense noreply\r\n", b" get mcspec-a\r\n", b"get mcspec-a\x00b\r\n", b"GET mcspec-a\r\n",
     b"set mcspec-a x 0 3\r\nabc\r\n", b"set mcspec-b 0 0 2\r\nabcd\r\n", b"version x\r\n", b"stats\r\n",
 )  # fmt: skip
+
+META = 144
+"""Operations from this number on are of the meta protocol."""
 
 PER_OPERATION = 4
 """Bytes that one operation takes."""
@@ -87,6 +93,10 @@ def request(op: int, key: int, argument: int, *, flush: bool = False) -> tuple[P
     """One request from three bytes."""
     name = KEYS[(0, 0, 0, 1, 1, 2, 2, 3)[key % 8]]
     other = KEYS[key // 8 % len(KEYS)]
+    if op >= META:
+        # Which flags it has is drawn; the same bytes draw the same ones.
+        value = VALUES[argument % len(VALUES)]
+        return tuple(streams_meta.request(Random(op << 16 | key << 8 | argument), streams_meta.Drawn((name,), value)))
     quiet = b" noreply" if key >= 216 else b""
     exptime = EXPTIMES[argument // 16 % len(EXPTIMES)]
     kind = op % 32

@@ -27,7 +27,7 @@ EVERY = "bcfhklqstuvxCDEFIJLMNOPRT"
 BINARY_KEYS = tuple(PREFIX + rest for rest in (b"a", b"b", b"c", b"\x00\r\n bin", b"\xff" * 5, b"k" * 174))
 """Keys that are also asked for in base64; the last of them fills the 250 bytes of a word with it."""
 
-BAD_BASE64 = (b"a", b"bWNzcGVjYQ", b"bWNzcGVjYQ=", b"bWNzcGVjY*==", b"b" * 248)
+BAD_BASE64 = (b"bWNzcGVjYQ", b"bWNzcGVjYQ=", b"bWNzcGVjY*==", b"bWNzcGVj=", b"bWNzcGVj" + b"b" * 241, PREFIX + b"a")
 GOOD = {
     "T": (b"0", b"100", b"2592000", b"2000000000", b"-1"), "N": (b"0", b"100", b"30"), "R": (b"0", b"30", b"1000"),
     "C": (b"1", b"999", b"18446744073709551615"), "E": (b"1", b"5", b"700", b"18446744073709551614"),
@@ -53,7 +53,7 @@ class Drawn:
 
     keys: tuple[bytes, ...]
     value: bytes
-    soon: bool
+    soon: bool = False
 
 
 def request(rng: Random, drawn: Drawn) -> list[Part]:

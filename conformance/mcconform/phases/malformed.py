@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcconform.conversation import PREFIX, Conversation, Send, Settle
+from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Send, Settle
 from mcconform.generate import ODD, request
+from mcconform.streams_meta import EVERY, FLAGS, STRANGE
 
 if TYPE_CHECKING:
     import random
@@ -26,6 +27,7 @@ NUMBERS = (
 WORDS = (
     b"get", b"gets", b"gat", b"gats", b"set", b"add", b"replace", b"append", b"prepend", b"cas", b"incr", b"decr",
     b"delete", b"touch", b"version", b"quit", b"stats", b"GET", b"sett", b"ge", b"", b"\x00", b"HTTP/1.1", b"bget",
+    b"mn", b"mg", b"ms", b"md", b"ma", b"me", b"MG", b"mx",
 )  # fmt: skip
 ENDS = (b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r\r\n", b" \r\n", b"\r", b"\n\r", b"\x00\r\n", b"")
 
@@ -52,6 +54,8 @@ def conversation(rng: random.Random, name: str) -> Conversation:
 
 def piece(rng: random.Random) -> bytes:
     """One line or request, most likely a wrong one."""
+    if rng.random() < 0.3:
+        return _meta(rng)
     kind = rng.randrange(10)
     if kind < 3:
         return mutate(rng, _valid(rng))
@@ -68,6 +72,21 @@ def piece(rng: random.Random) -> bytes:
     if kind < 9:
         return bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))) + rng.choice(ENDS)
     return _valid(rng)
+
+
+def _meta(rng: random.Random) -> bytes:
+    """A line of the meta protocol with any letters and bytes for flags; perhaps a block."""
+    key = rng.choice((PREFIX + b"-a", PREFIX + b"-a", PREFIX_BASE64 + b"LWE=", PREFIX_BASE64 + b"LW"))
+    words = [rng.choice((b"mg", b"mg", b"ms", b"ms", b"md", b"ma", b"me", b"mn")), key]
+    if words[0] == b"ms" or rng.random() < 0.1:
+        words.append(rng.choice(NUMBERS) if rng.random() < 0.3 else b"3")
+    letters = FLAGS.get(words[0].decode(), EVERY) if rng.random() < 0.6 else EVERY
+    for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 5, 9, 17, 18, 19, 22))):
+        letter = rng.choice(letters).encode() if rng.random() < 0.95 else rng.choice(STRANGE)
+        argument = letter.isupper() and rng.random() < 0.8
+        words.append(letter + (rng.choice((*NUMBERS, b"100", b"S", b"I", b"o" * 31, b"o" * 32)) if argument else b""))
+    line = rng.choice((b" ", b" ", b" ", b"  ")).join(words) + rng.choice(ENDS)
+    return line + (rng.choice((b"abc\r\n", b"abc\r\n", b"x\r\n", b"abcd\r\n")) if words[0] == b"ms" else b"")
 
 
 def _valid(rng: random.Random) -> bytes:
