@@ -7,7 +7,7 @@ own. Outside of the range of the protocol a rule answers None, here as on the ri
 
 from __future__ import annotations
 
-from mcserver import cache, numbers, storage
+from mcserver import arithmetic, cache, numbers, storage
 from mcserver.arrival import Arrival
 from mcserver.cache import NEVER, Cache, Item, StoreMode
 from mcserver.settings import Settings
@@ -51,7 +51,7 @@ class _Number:
 
 def _cache(now: int, *, cas: int = 1, stored: int = 1) -> tuple[Cache, Item]:
     held = Cache(Settings(), Stats(), now)
-    item = held.items[b"k"] = Item(_BLOCK, _HEAD, 0, NEVER, 100, cas, stored)
+    item = held.items[b"k"] = Item(_BLOCK, _HEAD, 0, NEVER, 100, cas, stored, held.slabs.find(100))
     return held, item
 
 
@@ -66,9 +66,9 @@ def decr(value: int, delta: int) -> int | None:
 def _counted(value: int, delta: int, *, increment: bool) -> int | None:
     if not (0 <= value < U64 and 0 <= delta < U64):
         return None
-    cache.lenient_u64 = lambda _text: _Number(value)
+    arithmetic.lenient_u64 = lambda _text: _Number(value)
     _Number.written = 0
-    _cache(10)[0].arithmetic(b"k", delta, increment=increment)
+    arithmetic.add_delta(_cache(10)[0], b"k", delta, increment=increment)
     return _Number.written
 
 

@@ -50,7 +50,7 @@ def length_allowed(length: int) -> bool:
 
 
 def item_size(client_flags: int, length: int) -> int:
-    return cache._size(b"key", client_flags, length, RULES)
+    return cache.size(b"key", client_flags, length, RULES)
 
 
 def missing(need: int, skipped: int) -> int | None:
