@@ -1,0 +1,1 @@
+"""One abstract operation said in two protocols: the same cache, and answers that mean the same."""
