@@ -202,6 +202,8 @@ def _noted(flags: list[Flag], clauses: tuple[str, ...]) -> tuple[str, ...]:
     letters = {flag.letter for flag in flags}
     if letters & {"P", "L"}:
         clauses = (*clauses, "meta.flag.ignored")
+    if any(flag.letter == "M" and len(flag.argument) > 1 for flag in flags):
+        clauses = (*clauses, "meta.flag.mode")
     return (*clauses, "meta.line.no-flags") if not letters else clauses
 
 
