@@ -73,6 +73,7 @@ class Cache(NamedTuple):
 
     `clean` is None for a server that was empty when we met it. Where it had been used and then flushed, `clean` are the
     keys looked at since, and `uncovered` says that a delayed flush may have brought the others back.
+    `ordered` says that cas uniques grow from store to store; see the trait `unique_taken`.
     """
 
     items: FrozenMap[bytes, Item] = FrozenMap()
@@ -84,6 +85,7 @@ class Cache(NamedTuple):
     allocated: int = 0
     clean: frozenset[bytes] | None = None
     uncovered: bool = False
+    ordered: bool = True
 
 
 class Result(NamedTuple):
@@ -200,7 +202,7 @@ def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
     if number < 1 or number >= 2**64 or (symbol, number) in cache.apart:
         return None
     for other, seen in cache.known.items():
-        if not arith.cas_in_order(symbol, number, other, seen):
+        if cache.ordered and not arith.cas_in_order(symbol, number, other, seen):
             return None
     return cache._replace(known=cache.known.put(symbol, number))
 
@@ -221,6 +223,8 @@ def bounds(cache: Cache, item: Item) -> tuple[int, int]:
     known = unique(cache, item)
     if known is not None:
         return known, known
+    if not cache.ordered:
+        return 1, 2**64 - 1
     lowest = max((seen + 1 for symbol, seen in cache.known.items() if symbol < item.cas), default=1)
     highest = min((seen - 1 for symbol, seen in cache.known.items() if symbol > item.cas), default=2**64 - 1)
     return lowest, highest

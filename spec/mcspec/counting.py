@@ -30,12 +30,12 @@ def count(cache: Cache, key: bytes, delta: int, now: Now, rules: Rules, *, up: b
     """incr (up) and decr on the decimal number that an item holds."""
     results: list[Result] = []
     for found in rules.functions.find(cache, key, now, rules):
-        ends = count_found(found, key, delta, rules, up=up)
+        ends = count_found(found, key, delta, now, rules, up=up)
         results += [result._replace(clauses=found.clauses + result.clauses) for result in ends]
     return tuple(results)
 
 
-def count_found(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool) -> tuple[Result, ...]:
+def count_found(found: Found, key: bytes, delta: int, now: Now, rules: Rules, *, up: bool) -> tuple[Result, ...]:
     """incr (up) and decr on what was found; the clauses of the finding are not repeated."""
     cache, item = found.cache, found.item
     if item is None:
@@ -55,7 +55,7 @@ def count_found(found: Found, key: bytes, delta: int, rules: Rules, *, up: bool)
     clauses: tuple[str, ...] = (clause, "text.delta.keeps")
     if item.value != b"%d" % held:
         clauses = (*clauses, "text.delta.stored-form")
-    results = (_counted(cache, key, item, number, clauses, rules),)
+    results = (_counted(cache, key, item._replace(seen=now), number, clauses, rules),)
     overread = rules.traits.counter_overread == "may" and arith.top_bit(held, rules.limits.counter)
     return (*results, refused) if overread else results
 

@@ -40,6 +40,7 @@ KNOWN = frozenset(b"bcfhklqstuvxCDEFIJLMNOPRT")
 _SIGNED = b"TNR"
 _UNSIGNED = {ord("C"): BAD_TOKEN, ord("E"): BAD_TOKEN, ord("J"): BAD_INITIAL, ord("D"): BAD_META_DELTA}
 _MODES = {b"E": "add", b"A": "append", b"P": "prepend", b"R": "replace", b"S": "set"}
+_NUL_MODE = "a mode that is a NUL byte is no mode, and no fault, to some servers"
 _COUNTING = {b"I": True, b"+": True, b"D": False, b"-": False}
 
 
@@ -119,6 +120,8 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     if isinstance(line, Elsewhere):
         return line
     mode = next((flag.argument[:1] for flag in line.flags if flag.letter == "M"), b"I")
+    if mode == b"\0":
+        return Elsewhere(_NUL_MODE)
     if mode not in _COUNTING:
         return Answer(BAD_MA_MODE, False, (*line.clauses, "meta.ma.bad-mode"))
     return line._replace(up=_COUNTING[mode])
@@ -259,10 +262,12 @@ def _store(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     return refused._replace(clauses=("meta.ms.swallows", *refused.clauses), swallow=swallow)
 
 
-def _mode(line: Line, length: int, rules: Rules) -> MetaStore | Answer:
+def _mode(line: Line, length: int, rules: Rules) -> MetaStore | Answer | Elsewhere:
     """The store command that a well-formed line is, or the refusal of its mode or of its opaque."""
     word = next((flag.argument[:1] for flag in line.flags if flag.letter == "M"), b"S")
     swallow = arith.block_length(length)
+    if word == b"\0":
+        return Elsewhere(_NUL_MODE)
     if word not in _MODES:
         return Answer(BAD_MS_MODE, False, (*line.clauses, "meta.ms.bad-mode"), swallow=swallow)
     flags = line.number("F") or 0
@@ -299,10 +304,14 @@ _DIGITS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 def decode(word: bytes) -> bytes | None:
-    """The key that a base64 word stands for, padding required; None if it is none, b"" if padding stands inside it."""
+    """The key that a base64 word stands for, padding required; None if it is none, b"" if padding stands inside it.
+
+    Bytes that are no digits are passed over.
+    """
+    word = bytes(byte for byte in word if byte in _DIGITS or byte == ord("="))
     body = word.rstrip(b"=")
-    before, _, after = body.partition(b"=")
-    if len(word) % 4 or any(byte not in _DIGITS for byte in before):
+    after = body.partition(b"=")[2]
+    if len(word) % 4:
         return None
     if after:
         return b""

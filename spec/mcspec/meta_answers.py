@@ -324,7 +324,8 @@ def _arithmetic(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done,
         if not same:
             done.append(_coded(line, cache, b"EX", ("meta.ma.compare",)))
             continue
-        for result in rules.functions.count_found(found._replace(cache=cache), line.key, delta, rules, up=line.up):
+        results = rules.functions.count_found(found._replace(cache=cache), line.key, delta, now, rules, up=line.up)
+        for result in results:
             reasons = (*clauses, *result.clauses)
             if result.status == store_rules.UNSPECIFIED:
                 done.append(Done(result.cache, Owed((), reasons), _BLANKS))

@@ -27,6 +27,9 @@ def store(request: MetaStore, block: bytes, cache: Cache, since: Now, now: Now, 
     """Carry out ms once its block has arrived: `block` with its last two bytes; `since` is the moment of its line."""
     line = request.line
     if block[-2:] != b"\r\n":
+        if rules.traits.unique_taken == "line":
+            # What was taken with the line goes to another store.
+            cache = cache._replace(ordered=False)
         return (Done(cache, Owed((text.BAD_CHUNK,), (*request.clauses, "meta.ms.bad-chunk"))),)
     known = store_rules.met(cache, (request.key,))
     if known is None:

@@ -128,6 +128,9 @@ class Traits(NamedTuple):
     me_ttl: str = "left"
     """meta.me.line: exp is the time `left`, or that `negated` (up to 1.6.23)."""
 
+    unique_taken: str = "store"
+    """text.cas.grows: ms takes its cas unique at the `store`, or with its `line`, block or no block (1.6.27 on)."""
+
     opaque_first: str = "no"
     """meta.flag.opaque-long: is it found before a value that is too large (`yes`, up to 1.6.39), or after (`no`)."""
 

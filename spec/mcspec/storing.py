@@ -81,7 +81,9 @@ def _store(found: Found, entry: Entry, now: Now, rules: Rules) -> tuple[Result, 
             return (Result(cache, status, None, 0, (clause,)),)
         return rules.functions.link(cache, entry, None, _ON_MISS[mode], now, rules)
     if mode == "add":
-        return (Result(cache, NOT_STORED, old, 0, ("text.add.exists",)),)
+        # It is no fetch, but servers count it as a use.
+        after = put(cache, entry.key, old._replace(seen=now))
+        return (Result(after, NOT_STORED, old, 0, ("text.add.exists",)),)
     if mode in _ON_HIT:
         return rules.functions.link(cache, entry, None, _ON_HIT[mode], now, rules)
     if mode in ("append", "prepend"):

@@ -111,7 +111,13 @@ def test_no_base64(word: bytes) -> None:
     assert meta.decode(word) is None
 
 
-@pytest.mark.parametrize("word", [b"YQ==YQ==", b"YQ=a", b"A==A", b"YQ=aYQ==", b"YQ==!!!!"])
+@pytest.mark.parametrize("word", [b"YQ==!!!!", b"Y!Q==", b"\x80YQ=-="])
+def test_bytes_that_are_no_digits_are_passed_over(word: bytes) -> None:
+    """As servers do, so that the key is the one without them."""
+    assert meta.decode(word) == b"a"
+
+
+@pytest.mark.parametrize("word", [b"YQ==YQ==", b"YQ=a", b"A==A", b"YQ=aYQ=="])
 def test_padding_inside(word: bytes) -> None:
     """Servers read these, each in its way: the specification says nothing."""
     assert meta.decode(word) == b""
