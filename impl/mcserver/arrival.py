@@ -91,7 +91,8 @@ class Arrival:
             if buffer.endswith(b"\r\n"):
                 block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
                 if header.meta is not None:
-                    return complete(self._cache, header, header.meta, block, self._deadline, self._size)
+                    self.outcome, reply = complete(self._cache, header, header.meta, block, self._deadline, self._size)
+                    return reply
                 head = len(block) - header.length - _LINE_END
                 store = self._cache.store
                 outcome = store(
@@ -114,8 +115,15 @@ class Arrival:
         return "too_large" if self._refusal == replies.TOO_LARGE else "no_memory"
 
     def summary(self) -> tuple[bytes, StoreMode, Outcome, int, int, int]:
-        """Key, mode, outcome, seconds to live (0: for ever), slab class and length of a value that was whole."""
+        """Key, mode, outcome, seconds to live (0: for ever), slab class and length of a value that was whole.
+
+        Class and length are those of the item it has become, or of the value itself where nothing was stored.
+        """
         header = self._header
         ttl = 0 if self._deadline == NEVER else self._deadline - self._cache.now
+        item = self._cache.items.get(header.key)
+        if self.outcome is Outcome.STORED and item is not None:
+            length = len(item.block) - item.head - _LINE_END
+            return header.key, header.mode, Outcome.STORED, ttl, item.slab.id, length
         outcome = Outcome.NOT_STORED if self.outcome is None else self.outcome
         return header.key, header.mode, outcome, ttl, self._cache.slabs.find(self._size).id, header.length

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mcserver import replies
 from mcserver.arithmetic import add_delta
-from mcserver.cache import NEVER, Cache, Item, Outcome, item_size
+from mcserver.cache import NEVER, Cache, Item, Outcome, StoreMode, item_size
 from mcserver.items import BINARY, STALE, TOKEN_SENT
 from mcserver.metaflags import Flags, decode_key, key_reply, opaque_fits, read, well_formed
 from mcserver.retrieval import COPY_MAX, Buffer
@@ -215,7 +215,7 @@ def _delete(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
         code = b"EX"
     else:
         code = b"HD"
-        if not _remove(cache, item, flags):
+        if not _remove(state, item, flags):
             out.append(replies.NO_MEMORY)
             return 0
     if code != b"HD" or b"q" not in flags.letters:
@@ -228,14 +228,18 @@ def _count_delete(cache: Cache, item: Item) -> None:
     item.slab.delete_hits += 1
 
 
-def _remove(cache: Cache, item: Item, flags: Flags) -> bool:
+def _remove(state: ServerState, item: Item, flags: Flags) -> bool:
     """Delete the item, or only its value, or mark it stale; False when there is no room to do so."""
     key = flags.key
+    cache = state.cache
+    observer = state.observer
     stale = b"I" in flags.letters
     empty = b"x" in flags.letters
     if not stale and not empty:
         _count_delete(cache, item)
         cache.drop(key)
+        if observer.active:
+            observer.deleted(key, item, "md")
         return True
     if empty:
         if not stale:
@@ -245,6 +249,8 @@ def _remove(cache: Cache, item: Item, flags: Flags) -> bool:
         if not cache.make_room(size):
             return False
         block = b"VALUE %b %d 0\r\n\r\n" % (key, client_flags)
+        if observer.active:
+            observer.looked_up(key, item)
         cache.put(key, block, len(block) - _LINE_END, client_flags, NEVER, size, item.cas)
         item = cache.items[key]
     if flags.exptime is not None:
@@ -254,6 +260,11 @@ def _remove(cache: Cache, item: Item, flags: Flags) -> bool:
         item.cas = cache.next_cas() if flags.unique is None else flags.unique
     elif flags.unique is not None:
         item.cas = flags.unique
+    if empty and observer.active:
+        ttl = 0 if item.exptime == NEVER else item.exptime - cache.now
+        observer.stored(key, StoreMode.SET, Outcome.STORED, ttl, item.slab.id, 0)
+        if not stale:
+            observer.deleted(key, item, "md")
     return True
 
 
@@ -288,6 +299,10 @@ def _arithmetic(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> i
             out.append(replies.NO_MEMORY_ITEM)
             return 0
         created = True
+        if state.observer.active:
+            # memcached looks the key up once more before it stores the number.
+            state.observer.looked_up(key, None)
+            state.observer.stored(key, StoreMode.ADD, Outcome.STORED, 0, cache.items[key].slab.id, len(value))
     if isinstance(value, Outcome):
         if value in _ERRORS:
             out.append(_ERRORS[value])

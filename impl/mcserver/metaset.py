@@ -56,12 +56,14 @@ def read_meta_header(tokens: list[bytes]) -> StoreHeader | None:
     return header
 
 
-def complete(cache: Cache, header: StoreHeader, flags: Flags, block: Block, deadline: int, size: int) -> bytes:
-    """Store the value at the end of `block`, an item of `size` bytes; the reply, empty for none."""
+def complete(
+    cache: Cache, header: StoreHeader, flags: Flags, block: Block, deadline: int, size: int
+) -> tuple[Outcome, bytes]:
+    """Store the value at the end of `block`, an item of `size` bytes; what came of it, and the reply if any."""
     head = len(block) - header.length - _LINE_END
     outcome, length = _store(cache, header, flags, block, head, deadline, size)
     if outcome is Outcome.STORED and b"q" in flags.letters:
-        return b""
+        return outcome, b""
     cas = cache.items[header.key].cas if outcome is Outcome.STORED else 0
     reply = _CODES[outcome]
     for token in flags.tokens:
@@ -74,7 +76,7 @@ def complete(cache: Cache, header: StoreHeader, flags: Flags, block: Block, dead
             reply += b" c%d" % cas
         elif letter == b"s":
             reply += b" s%d" % length
-    return reply + b"\r\n"
+    return outcome, reply + b"\r\n"
 
 
 def _store(

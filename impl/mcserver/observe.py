@@ -22,6 +22,9 @@ CLASSES = frozenset(
 #: Classes that a bare ``watch`` stands for.
 DEFAULT = frozenset({b"fetchers"})
 
+#: Times to live are shown as unsigned numbers of 32 bits.
+_U32 = 1 << 32
+
 _STATUS = {
     Outcome.STORED: "stored",
     Outcome.NOT_STORED: "not_stored",
@@ -178,7 +181,8 @@ class Observer:
         if b"mutations" in self._watched:
             self._log(
                 b"mutations",
-                f"item_store key={quote(key)} status={_STATUS.get(outcome, 'error')} cmd={mode.name.lower()} ttl={ttl}"
+                f"item_store key={quote(key)} status={_STATUS.get(outcome, 'error')} cmd={mode.name.lower()}"
+                f" ttl={ttl % _U32}"
                 f" clsid={number} cfd={self.fd} size={size}",
             )
 
