@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcconform.conversation import PREFIX, CasRef
+from mcconform.flags import COMMANDS
 
 if TYPE_CHECKING:
     from random import Random
 
     from mcconform.conversation import Part
 
-FLAGS = {"mg": "bcfhklqstuvCEINORT", "ms": "bcksqCEFIMNOT", "md": "bkqxCEFIOT", "ma": "bcktqvCDEJMNOT", "me": "bkv"}
-"""The letters that each command does something with (I of mg and what me has: that it ignores)."""
+FLAGS = {command: letters.translate({ord("L"): None, ord("P"): None}) for command, letters in COMMANDS.items()}
+"""The letters that each command does something with."""
 
 EVERY = "bcfhklqstuvxCDEFIJLMNOPRT"
 """The letters that some command knows."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from mcconform.flags import Exercised
 from mcconform.verdict import Result, Verdict
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ class Tally:
         self._failed: Counter[str] = Counter()
         self._reasons: dict[str, tuple[int, str]] = {}
         self.verdicts: Counter[str] = Counter()
+        self.flags = Exercised()
 
     def add(self, result: Result, *, aimed: bool) -> None:
         """Count a result; ``aimed`` says that its conversation was written for the clauses that it names."""
         self.verdicts[str(result.verdict)] += 1
+        self.flags.add(result.flags)
         self._held.update(result.held)
         self._seen.update(result.passed)
         if result.difference is not None:
@@ -82,7 +85,7 @@ class Tally:
         return str(Verdict.BLOCKED if rank < len(_REASONS) else Verdict.INCONCLUSIVE), reason
 
     def events(self) -> list[dict[str, object]]:
-        """One event for each selected clause, in the order of the document."""
+        """One event for each selected clause, in the order of the document, then those of the flags."""
         found = []
         for name, clause in self._clauses.items():
             if name not in self._selected:
@@ -95,7 +98,7 @@ class Tally:
             if reason:
                 event["reason"] = reason
             found.append(event)
-        return found
+        return [*found, *self.flags.events()]
 
     def failed(self) -> list[str]:
         """The judged clauses that failed."""

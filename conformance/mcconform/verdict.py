@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mcconform.conversation import Conversation
+    from mcconform.flags import Used
 
 
 class Verdict(StrEnum):
@@ -70,3 +71,5 @@ class Result:
     difference: Difference | None = None
     reason: str = ""
     transcript: tuple[Line, ...] = ()
+    flags: tuple[Used, ...] = ()
+    """What of the flags of meta commands was carried out."""

@@ -1,0 +1,40 @@
+"""Taking away what a conversation may have left on a server that goes on living."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+
+from mcconform import safety
+from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, streams, swapped
+
+_WORD = re.compile(rb"[^ \r\n]+")
+_ENCODED = re.compile(re.escape(PREFIX_BASE64) + rb"[A-Za-z0-9+/]{,242}(?:==?)?")
+
+MOST = 250
+"""Bytes of a key."""
+
+
+def farewell(conversation: Conversation, prefix: bytes, *, foreign: bool) -> bytes:
+    """Requests without replies that take it away; ``foreign`` allows to touch keys that are not the run's own.
+
+    ``flush_all`` alone is answered: it stands last, where the conversation flushed.
+    """
+    written = streams(conversation).values()
+    keys = safety.keys(conversation)
+    requests = [b"delete %s noreply\r\n" % swapped(key, PREFIX, prefix) for key in keys]
+    encoded = dict.fromkeys(word for stream in written for word in _ENCODED.findall(stream) if len(word) % 4 == 0)
+    # Only here is an answer possible, so only for keys that no line of the classic protocol can name.
+    unnamed = [word for word in encoded if re.search(rb"[\0- ]", b64decode(word))]
+    requests += [b"md %s b q\r\n" % swapped(word, PREFIX, prefix) for word in unnamed]
+    if foreign and safety.danger(conversation) is not None:
+        # A word that a damaged line made a key would be found by whoever damages one in the same way.
+        words = dict.fromkeys(word for stream in written for word in _WORD.findall(stream) if len(word) <= MOST)
+        requests += [b"delete %s noreply\r\n" % word for word in words if word not in keys]
+    if any(b"verbosity" in stream for stream in written):
+        # Nobody wants a log of all requests because his server was judged.
+        requests.insert(0, b"verbosity 0 noreply\r\n")
+    if conversation.flushes:
+        # A delayed flush would hit the conversations that follow: an immediate one replaces it.
+        requests.append(b"flush_all\r\n")
+    return b"".join(requests)
