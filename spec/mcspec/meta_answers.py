@@ -14,7 +14,7 @@ from mcspec import arith, meta, text
 from mcspec import cache as store_rules
 from mcspec.answers import UNCOVERED, Done
 from mcspec.arith import DEAD
-from mcspec.cache import NO, YES, Cache, Found, Item, Now
+from mcspec.cache import EITHER, NO, YES, Cache, Found, Item, Now
 from mcspec.pattern import OneOf, Owed, Piece, Span, Unique
 
 if TYPE_CHECKING:
@@ -197,7 +197,9 @@ def _shown(line: Line, view: _View, cache: Cache, now: Now, rules: Rules, *, dro
     """The reply of mg to a hit, once all flags have passed by."""
     item, clauses = view.item, view.clauses
     if view.ended:
-        # A refused opaque comes too late for what stood before it; the item counts neither as fetched nor as won.
+        # A refused opaque comes too late for what stood before it; the item is not won, and fetched for some servers.
+        if not line.has("u"):
+            item = item._replace(seen=now, fetched=item.fetched or EITHER)
         after = store_rules.put(cache, line.key, item)
         return Done(after, Owed((meta.OPAQUE_LONG,), clauses))
     marks: tuple[Piece, ...] = ()
