@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mcconform.conversation import Conversation, Settle, say
-from mcconform.phases import boundaries, enumerated_meta
+from mcconform.phases import boundaries, boundaries_meta, enumerated_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,4 +119,4 @@ def every() -> tuple[Conversation, ...]:
             steps = [say(0, setup)] if setup else []
             steps += [say(0, request), say(0, f"gets {KEY}\r\n")]
             found.append(Conversation(f"enum.{name}.{state}", (*steps, Settle())))
-    return (*found, *enumerated_meta.every(), *boundaries.every())
+    return (*found, *enumerated_meta.every(), *boundaries.every(), *boundaries_meta.every())
