@@ -89,11 +89,11 @@ class _Writer:
         return (*self.steps, Settle())
 
 
-def request(op: int, key: int, argument: int, *, flush: bool = False) -> tuple[Part, ...]:
+def request(op: int, key: int, argument: int, *, flush: bool = False, meta: bool = True) -> tuple[Part, ...]:
     """One request from three bytes."""
     name = KEYS[(0, 0, 0, 1, 1, 2, 2, 3)[key % 8]]
     other = KEYS[key // 8 % len(KEYS)]
-    if op >= META:
+    if meta and op >= META:
         # Which flags it has is drawn; the same bytes draw the same ones.
         value = VALUES[argument % len(VALUES)]
         return tuple(streams_meta.request(Random(op << 16 | key << 8 | argument), streams_meta.Drawn((name,), value)))
@@ -126,11 +126,11 @@ def request(op: int, key: int, argument: int, *, flush: bool = False) -> tuple[P
     return (ODD[argument % len(ODD)],)
 
 
-def decode(data: bytes, name: str, *, flush: bool = False) -> Conversation:
-    """The conversation of some bytes; ``flush`` lets it flush the server."""
+def decode(data: bytes, name: str, *, flush: bool = False, meta: bool = True) -> Conversation:
+    """The conversation of some bytes; ``flush`` lets it flush the server, ``meta`` lets it speak the meta protocol."""
     writer = _Writer()
     for at in range(0, len(data) - PER_OPERATION + 1, PER_OPERATION):
         op, key, argument, how = data[at : at + PER_OPERATION]
         conn = (0, 0, 0, 0, 1, 1, 2, 0)[how // 8 % 8] if how < 192 else 0
-        writer.write(conn, request(op, key, argument, flush=flush), how)
+        writer.write(conn, request(op, key, argument, flush=flush, meta=meta), how)
     return Conversation(name, writer.finish())

@@ -24,7 +24,9 @@ from mcconform.cli.common import (
     version,
 )
 from mcconform.events import FORMAT, Event, NdjsonReport
+from mcconform.flags import COMMANDS
 from mcconform.phases.base import Plan
+from mcconform.reports.flags import FlagsReport
 from mcconform.reports.saved import SavedFailures
 from mcconform.reports.terminal import TerminalReport, console
 from mcconform.tally import LEVELS, Tally
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from mcconform.conversation import Conversation
     from mcconform.targets import Target
 
+Sink = NdjsonReport | FlagsReport
+
 EPILOG = """\b
 Examples:
   mcspec check                                      the bundled server, everything
@@ -44,6 +48,7 @@ Examples:
   mcspec check unix:/run/memcached.sock 'text.*.noreply*'
   mcspec check localhost:11211 --exclude text.flush --phases vectors --strict
   mcspec check --spawn 'memcached -p {port} -U 0 {options}' --report ndjson=run.ndjson
+  mcspec check meta --report flags                  the meta chapter, with a table of flags
 
 Without --allow-flush nothing is written that would flush or reconfigure the server, or touch a key without this run's
 prefix, whatever the server makes of the bytes. A server that this command starts itself is its own and may be flushed.
@@ -75,7 +80,14 @@ prefix, whatever the server makes of the bytes. A server that this command start
 @click.option("--max-failures", type=click.IntRange(0), default=0, metavar="N", help="Stop after N failed clauses.")
 @click.option("--no-shrink", is_flag=True, help="Report failures as they were found.")
 @click.option("--strict", is_flag=True, help="Undecided must-clauses are failures.")
-@click.option("--report", "reports", multiple=True, metavar="ndjson=PATH", help="Write the event log to a file.")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="KIND",
+    help="ndjson=PATH: write the event log to a file. flags: print how often each flag of each meta command was "
+    "exercised, alone and in pairs (repeatable).",
+)
 @click.option("--allow-flush", is_flag=True, help="The server may be flushed and reconfigured: nobody needs its data.")
 @click.pass_context
 def check(context: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -98,7 +110,7 @@ def _check(
     shown: str,
     chosen: list[str],
     wanted: list[str],
-    sinks: list[NdjsonReport],
+    sinks: list[Sink],
     options: dict[str, Any],
 ) -> int:
     server = version(made)
@@ -108,7 +120,14 @@ def _check(
     known = clauses.load()
     tally = Tally(known, chosen, options["level"])
     full = set(chosen) == set(known)
-    plan = Plan(seed, options["max_examples"], allow_flush, _wanted(set(chosen), full=full), rules=judged.rules)
+    plan = Plan(
+        seed,
+        options["max_examples"],
+        allow_flush,
+        _wanted(set(chosen), full=full),
+        rules=judged.rules,
+        meta=any(clause.startswith("meta.") for clause in chosen),
+    )
     terminal = TerminalReport(console(), _address(made), shown)
     saved = SavedFailures(
         FAILURES, profile, options["spawn"] if made.transport == "spawn" else None, allow_flush=allow_flush
@@ -187,6 +206,9 @@ def _wanted(chosen: set[str], *, full: bool) -> Callable[[Conversation], bool]:
 def _heads(clause: str, name: str) -> bool:
     """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
     parts, words = clause.split("."), name.split(".")
+    if clause.startswith(("meta.line", "meta.key", "meta.flag")):
+        # Rules that all meta commands have in common.
+        return words[:1] == ["enum"] and words[1] in COMMANDS
     return len(parts) > 1 and len(words) > 1 and words[0] == "enum" and parts[1] == words[1]
 
 
@@ -200,12 +222,15 @@ def _phases(listed: str) -> list[str]:
     return names
 
 
-def _reports(listed: tuple[str, ...]) -> list[NdjsonReport]:
-    sinks = []
+def _reports(listed: tuple[str, ...]) -> list[Sink]:
+    sinks: list[Sink] = []
     for report in listed:
+        if report == "flags":
+            sinks.append(FlagsReport(console()))
+            continue
         kind, equals, path = report.partition("=")
         if kind != "ndjson" or not equals or not path:
-            raise UsageError(f"no report {report!r}; type --report ndjson=PATH")
+            raise UsageError(f"no report {report!r}; type --report ndjson=PATH or --report flags")
         try:
             sinks.append(NdjsonReport(Path(path)))
         except OSError as error:

@@ -30,6 +30,8 @@ class Plan:
     """Ids of vectors that failed as they are: their splits would only fail again."""
     rules: Rules = field(default_factory=Rules)
     """By which conversations are judged: some rules fork more than others."""
+    meta: bool = True
+    """Whether generators draw the meta protocol: a server that does not speak it may be judged without it."""
 
     def random(self, phase: str) -> random.Random:
         """A generator of random numbers of its own for each phase: what one draws does not move another."""

@@ -27,8 +27,8 @@ NUMBERS = (
 WORDS = (
     b"get", b"gets", b"gat", b"gats", b"set", b"add", b"replace", b"append", b"prepend", b"cas", b"incr", b"decr",
     b"delete", b"touch", b"version", b"quit", b"stats", b"GET", b"sett", b"ge", b"", b"\x00", b"HTTP/1.1", b"bget",
-    b"mn", b"mg", b"ms", b"md", b"ma", b"me", b"MG", b"mx",
 )  # fmt: skip
+META_WORDS = (b"mn", b"mg", b"ms", b"md", b"ma", b"me", b"MG", b"mx")
 ENDS = (b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r\r\n", b" \r\n", b"\r", b"\n\r", b"\x00\r\n", b"")
 
 
@@ -36,12 +36,12 @@ def conversations(plan: Plan) -> Iterator[Conversation]:
     """As many as the plan asks for."""
     rng = plan.random("malformed")
     for number in range(plan.max_examples):
-        yield conversation(rng, f"malformed-{number}")
+        yield conversation(rng, f"malformed-{number}", meta=plan.meta)
 
 
-def conversation(rng: random.Random, name: str) -> Conversation:
+def conversation(rng: random.Random, name: str, *, meta: bool = True) -> Conversation:
     """One stream of one to six pieces of garbage, cut somewhere or nowhere."""
-    stream = b"".join(piece(rng) for _ in range(rng.randrange(1, 7)))
+    stream = b"".join(piece(rng, meta=meta) for _ in range(rng.randrange(1, 7)))
     if rng.random() < 0.3:
         stream = mutate(rng, stream)
     stream = tame(stream)
@@ -52,15 +52,15 @@ def conversation(rng: random.Random, name: str) -> Conversation:
     return Conversation(name, (Send(0, (stream,), tuple(cuts)), Settle()))
 
 
-def piece(rng: random.Random) -> bytes:
+def piece(rng: random.Random, *, meta: bool = True) -> bytes:
     """One line or request, most likely a wrong one."""
-    if rng.random() < 0.3:
+    if meta and rng.random() < 0.3:
         return _meta(rng)
     kind = rng.randrange(10)
     if kind < 3:
-        return mutate(rng, _valid(rng))
+        return mutate(rng, _valid(rng, meta=meta))
     if kind < 6:
-        words = [rng.choice(WORDS)]
+        words = [rng.choice((*WORDS, *META_WORDS) if meta else WORDS)]
         words += [PREFIX + b"-" + rng.choice((b"a", b"b", b"k" * 243, b"k" * 244, b"\xff\x01"))]
         words += [rng.choice(NUMBERS) for _ in range(rng.choice((0, 1, 2, 3, 3, 3, 4, 5)))]
         if rng.random() < 0.2:
@@ -71,7 +71,7 @@ def piece(rng: random.Random) -> bytes:
         return rng.choice(ODD)
     if kind < 9:
         return bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))) + rng.choice(ENDS)
-    return _valid(rng)
+    return _valid(rng, meta=meta)
 
 
 def _meta(rng: random.Random) -> bytes:
@@ -89,8 +89,8 @@ def _meta(rng: random.Random) -> bytes:
     return line + (rng.choice((b"abc\r\n", b"abc\r\n", b"x\r\n", b"abcd\r\n")) if words[0] == b"ms" else b"")
 
 
-def _valid(rng: random.Random) -> bytes:
-    parts = request(rng.randrange(256), rng.randrange(256), rng.randrange(256))
+def _valid(rng: random.Random, *, meta: bool) -> bytes:
+    parts = request(rng.randrange(256), rng.randrange(256), rng.randrange(256), meta=meta)
     return b"".join(part if isinstance(part, bytes) else b"1" for part in parts)
 
 

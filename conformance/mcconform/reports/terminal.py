@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcconform.jsonform import from_record
+from mcconform.reports import flags
 from mcconform.reports.oneliner import one_liner
 from mcconform.reports.shown import difference, escaped, steps
 
@@ -45,6 +46,7 @@ class TerminalReport:
         self._target = target
         self._count: Counter[str] = Counter()
         self._clauses: list[Mapping[str, Any]] = []
+        self._exercised: list[Mapping[str, Any]] = []
         self._phase = ""
         self._errors = 0
         self._began = time.monotonic()
@@ -135,12 +137,19 @@ class TerminalReport:
     def _clause(self, event: Mapping[str, Any]) -> None:
         self._clauses.append(event)
 
+    def _flags(self, event: Mapping[str, Any]) -> None:
+        self._exercised.append(event)
+
     def _end(self, event: Mapping[str, Any]) -> None:
         self._phase_ended()
         self.close()
         out = self._out
         out.print()
         out.print(self._table())
+        if self._exercised:
+            out.print("flags of the meta commands that were exercised (--report flags shows how often):")
+        for exercised in self._exercised:
+            out.print(f"  {flags.summary(exercised)}")
         if event.get("stopped"):
             out.print(f"stopped early: {event['stopped']}")
         for name in event["outside"]:
