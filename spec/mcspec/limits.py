@@ -69,5 +69,8 @@ class Limits(NamedTuple):
     memory: int = 64 * 1024 * 1024
     """Bytes of items (the option -m); far below it nothing may be evicted. Written in the manual page."""
 
+    bump: int = 60
+    """Seconds: a use of an item that took its place in a flat LRU order no longer ago does not move it. Measured."""
+
     connections: int = 1024
     """Connections at once (the option -c). Written in the manual page."""
