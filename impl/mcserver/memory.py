@@ -16,6 +16,25 @@ _FLOOR_MAX = 8192
 TURNOVER_SHARE = 16
 
 
+#: tuning: Python keeps objects up to this many bytes together in arenas.
+_SMALL = 512
+
+
+def _copy(items: OrderedDict[bytes, Item]) -> OrderedDict[bytes, Item]:
+    copies: OrderedDict[bytes, Item] = OrderedDict()
+    for key, item in items.items():
+        block = item.block
+        if len(block) < _SMALL:
+            block = bytes(memoryview(block))
+        # Adding 0 makes new numbers.
+        copy = Item(
+            block, item.head, item.flags, item.exptime, item.size + 0, item.cas + 0, item.time, item.slab, item.marks
+        )
+        copy.fetched = item.fetched
+        copies[bytes(memoryview(key))] = copy
+    return copies
+
+
 class Memory:
     """Items by key, the least recently used first, within a limit."""
 
@@ -49,7 +68,7 @@ class Memory:
         self.slabs = Slabs(settings)
         #: Bytes of stored items.
         self.used = 0
-        #: What stored items, and values still arriving, cost of `limit` (see `mcserver.slabs`), in bytes.
+        #: What stored items cost of `limit`, and values still arriving and what is held back take of it, in bytes.
         self.taken = self.reserved = 0
         #: From this second on, items stored at or before it are gone; `NEVER` for none.
         self.flush_at = NEVER
@@ -131,9 +150,10 @@ class Memory:
                 continue
             else:
                 self._count_evicted(key, item)
-            self._turned_over += item.size
             self.used -= item.size
-            self.taken -= self.slabs.remove(item.slab, item.size)
+            cost = self.slabs.remove(item.slab, item.size)
+            self.taken -= cost
+            self._turned_over += cost
         if self._turned_over > self.limit // TURNOVER_SHARE:
             self._turned_over = 0
             if self.on_turnover is not None:
@@ -185,6 +205,15 @@ class Memory:
             if self.dead(item):
                 self.drop(key)
                 self._count_reclaimed(item)
+
+    def renew(self) -> None:
+        """Copy what is small of every item, so that it lies together in memory; not while a command is under way.
+
+        The first copies fill the gaps between older objects, the second ones lie in memory without gaps.
+        """
+        gaps = _copy(self.items)
+        self.items = _copy(self.items)
+        gaps.clear()
 
     def _sweep_stale(self) -> None:
         for key, item in list(self.stale.items()):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from mcserver import allocator
 from mcserver.engine import Engine
 from mcserver.loop import Client
+from mcserver.pressure import Pressure, resident
 from mcserver.settings import Settings
 
 #: Connections the system may queue before they are accepted.
@@ -177,7 +178,7 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     loop = asyncio.get_running_loop()
     allocator.prepare()
     engine = Engine(settings, steady_clock())
-    engine.cache.on_turnover = allocator.trim
+    engine.cache.on_turnover = Pressure(engine.cache, loop.call_soon, resident).turned_over
     clients: set[Client] = set()
     _tick(engine, loop, clients)
     stop = asyncio.Event()

@@ -1,10 +1,11 @@
 """Fill ``mcserver -m 100`` for ever with values of random sizes and watch its resident memory.
 
 ``python -m tests.bench.memory [rounds] [largest]`` starts a server, sets `rounds` times 100 MB of random keys whose
-sizes are drawn anew in every round (small, mixed, large), and prints resident memory after each. It exits with 1 when
-the memory above that of the empty server exceeds 1.5 times ``-m``.
+sizes are drawn anew in every round (small, mixed, large), and prints the most resident memory seen in each. It exits
+with 1 when the memory above that of the empty server exceeds 1.5 times ``-m`` at any time.
 """
 
+import functools
 import random
 import sys
 from collections.abc import Callable
@@ -18,9 +19,10 @@ KINDS = {"tiny": 64, "small": 600, "medium": 8_000, "large": 200_000, "huge": 1_
 BATCH = 256 * 1024
 
 
-def fill(server: Running, size: Callable[[], int], megabytes: int, seed: int) -> None:
-    """Set random keys until `megabytes` were sent; wait for the last of them."""
+def fill(server: Running, size: Callable[[], int], megabytes: int, seed: int) -> int:
+    """Set random keys until `megabytes` were sent; the most resident memory seen, in KiB."""
     draw = random.Random(seed)
+    most = 0
     with server.connect() as sock:
         sock.settimeout(60)
         left = megabytes * 1_000_000
@@ -34,8 +36,10 @@ def fill(server: Running, size: Callable[[], int], megabytes: int, seed: int) ->
                 batch += length + 60
             left -= batch
             sock.sendall(b"".join(parts))
+            most = max(most, server.rss())
         sock.sendall(b"version\r\n")
         assert sock.recv(100).startswith(b"VERSION")
+    return max(most, server.rss())
 
 
 def run(rounds: int, megabytes: int) -> int:
@@ -49,8 +53,8 @@ def run(rounds: int, megabytes: int) -> int:
         for number in range(rounds):
             name = list(KINDS)[number % len(KINDS)]
             largest = KINDS[name]
-            fill(server, lambda largest=largest: draw.randint(0, largest), megabytes, number)  # type: ignore[misc]
-            excess = server.rss() - empty
+            size = functools.partial(draw.randint, 0, largest)
+            excess = fill(server, size, megabytes, number) - empty
             worst = max(worst, excess)
             print(f"round {number + 1}, values up to {largest} bytes: {excess // 1024} MB above empty", flush=True)
     finally:
