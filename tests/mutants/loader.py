@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 ENGINE = Path(__file__).resolve().parents[2] / "impl" / "mcserver"
 
-FILES = ("arrival", "cache", "connection", "framing", "numbers", "retrieval", "storage", "text")
+FILES = (
+    *("arithmetic", "arrival", "cache", "connection", "framing", "memory", "meta", "metaflags", "metaset", "numbers"),
+    *("retrieval", "storage", "text"),
+)
 """The engine's files: what decides replies. The loop, the options and the statistics are tested elsewhere."""
 
 
