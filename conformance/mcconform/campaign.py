@@ -1,7 +1,8 @@
 """A campaign: phases make conversations, the runner judges them, events tell of it.
 
 On a clock that can only be waited for, the timed conversations of the ``vectors`` phase run in threads of their own
-while the others go on, so that all of them share one wait.  Conversations that flush the server run alone, last.
+while the others go on, so that all of them share one wait.
+Conversations that flush the server, or read its counters, run alone, last.
 """
 
 from __future__ import annotations
@@ -107,12 +108,12 @@ class Campaign:
             stateful.run(self.plan, self.submit)
 
     def _vectors(self, found: list[Conversation]) -> None:
-        """Untimed ones at once; timed ones meanwhile in threads; those that flush, or restart the server, last."""
+        """Untimed ones at once; timed ones meanwhile in threads; those that need the server for themselves last."""
         if self.target.clock != "sleep":
             for conversation in found:
                 self.submit(conversation)
             return
-        alone = [c for c in found if c.flushes or c.options]
+        alone = [c for c in found if c.alone or c.options]
         timed = [c for c in found if c.clock == "moving" and c not in alone]
         with ThreadPoolExecutor(THREADS) as pool:
             waiting: list[tuple[Conversation, Future[Result]]] = [(c, pool.submit(self._execute, c)) for c in timed]
@@ -130,7 +131,7 @@ class Campaign:
     def _splits(self) -> None:
         """The splits of each vector, several vectors at the same time; those that flush the server alone, last."""
         groups = list(splits.groups(self.plan))
-        flushing = [group for group in groups if group.conversations[0].flushes]
+        flushing = [group for group in groups if group.conversations[0].alone]
         place = None if self.target.immediate and len(groups) < FEW else workers.where(self.target)
         if place is None:
             flushing = groups

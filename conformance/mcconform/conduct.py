@@ -92,8 +92,10 @@ class Conduct:
         self.fresh: int | None = None
         judge = setting.judge
         self.flags: list[flags.Used] = []
-        self.oracle = Oracle(options.apply(judge.rules, conversation.options), observer=self._saw)
-        self.base = None if judge.base is None else Oracle(options.apply(judge.base, conversation.options))
+        alone = setting.allow_flush
+        self.oracle = Oracle(options.apply(judge.rules, conversation.options), alone=alone, observer=self._saw)
+        base = judge.base
+        self.base = None if base is None else Oracle(options.apply(base, conversation.options), alone=alone)
         self.deviates: tuple[str, ...] = ()
         self.held: frozenset[str] = frozenset()
         self.session: Session
@@ -331,8 +333,10 @@ class Conduct:
                 self.session.open(conn)
             except TargetError:
                 return
-        self.session.write(conn, farewell)
-        if self.original.flushes:
+        answers = self.oracle.refusal is None
+        self.session.write(conn, farewell + SENTINEL if answers and not self.original.flushes else farewell)
+        if self.original.flushes or answers:
+            # Until this is done, the counters that the next conversation reads still move.
             deadline = time.monotonic() + self.timeout
             while time.monotonic() < deadline:
                 if any(number == conn for number, _ in self.session.pump(0.1)):

@@ -172,6 +172,11 @@ class Conversation:
         return any(b"flush_all" in stream for stream in streams(self).values())
 
     @property
+    def alone(self) -> bool:
+        """Whether it must have the server for itself: it flushes it, or reads what is counted of the whole of it."""
+        return self.flushes or any(b"stats" in stream for stream in streams(self).values())
+
+    @property
     def size(self) -> int:
         """Bytes that it writes, a reference counted as ten."""
         return sum(sum(width(part) for part in step.parts) for step in self.steps if isinstance(step, Send))

@@ -10,7 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mcspec import Cache, Event, Fit, Happening, Now, Outcome, Owed, Rules, State, World, describe, idle, match, step
+from mcspec import (
+    Cache,
+    Event,
+    Fit,
+    Happening,
+    Now,
+    Outcome,
+    Owed,
+    Rules,
+    State,
+    World,
+    counters,
+    describe,
+    idle,
+    match,
+    statistics,
+    step,
+)
 from mcspec.cache import GONE
 from mcspec.pattern import STATISTICS
 
@@ -49,10 +66,29 @@ class Refusal:
 class _Live:
     """One world that is still possible, with what it owes and what has come, by connection."""
 
-    __slots__ = ("ended", "passed", "queues", "silent", "unread", "world")
+    __slots__ = (
+        "base",
+        "ended",
+        "fault",
+        "log",
+        "moments",
+        "passed",
+        "queues",
+        "rules",
+        "silent",
+        "tally",
+        "unread",
+        "world",
+    )
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, rules: Rules) -> None:
         self.world = world
+        self.rules = rules
+        self.log: counters.Log | None = None
+        self.tally = counters.Tally()
+        self.moments: dict[int, tuple[statistics.Moment, ...]] = {}
+        self.base = statistics.Base({})
+        self.fault: statistics.Fault | None = None
         self.queues: dict[int, list[Owed]] = {}
         self.unread: dict[int, bytes] = {}
         self.silent: dict[int, list[Owed]] = {}
@@ -61,7 +97,9 @@ class _Live:
 
     def copy(self) -> _Live:
         """An independent copy."""
-        twin = _Live(self.world)
+        twin = _Live(self.world, self.rules)
+        twin.log, twin.tally, twin.moments = self.log, self.tally, dict(self.moments)
+        twin.base = self.base.copy()
         twin.queues = {conn: list(queue) for conn, queue in self.queues.items()}
         twin.unread = dict(self.unread)
         twin.silent = {conn: list(queue) for conn, queue in self.silent.items()}
@@ -73,6 +111,29 @@ class _Live:
         """Equal for lives that cannot be told apart from here on: what is owed in silence makes no difference."""
         queues = tuple((conn, _heard(queue)) for conn, queue in sorted(self.queues.items()))
         return self.world, queues, tuple(sorted(item for item in self.unread.items() if item[1]))
+
+    def count(self, owed: Owed, conn: int) -> None:
+        """Note what a request counts, and for one that reports what had been counted before it."""
+        if owed.counts or owed.might or owed.details:
+            self.log = self.log, owed
+        if owed.report:
+            busy = any(other.state in _MID_REQUEST for number, other in self.world.conns.items() if number != conn)
+            moment = statistics.Moment(owed.report, self.total(), self.world.cache, busy)
+            self.moments[conn] = (*self.moments.get(conn, ()), moment)
+
+    def total(self) -> counters.Tally:
+        """All that has been counted."""
+        self.tally, self.log = counters.add(self.tally, self.log, self.rules.delimiter), None
+        return self.tally
+
+    def report(self, conn: int, data: bytes) -> bool:
+        """Judge the numbers of a report that has come; whether they are right."""
+        moment, *rest = self.moments[conn]
+        self.moments[conn] = tuple(rest)
+        findings = statistics.judge(moment, data, self.base, self.rules)
+        self.passed.update(findings.held)
+        self.fault = findings.fault
+        return findings.fault is None
 
     def state(self, conn: int) -> State:
         """The state of a connection in this world."""
@@ -95,6 +156,9 @@ class _Live:
                 return "wrong reply"
             if found.fit is Fit.PART:
                 break
+            if owed.report and conn in self.moments and not self.report(conn, data[: found.taken]):
+                self.unread[conn] = data
+                return "wrong reply"
             queue.pop(0)
             data = data[found.taken :]
             if found.cache is not self.world.cache:
@@ -122,6 +186,8 @@ class Oracle:
     """
 
     rules: Rules
+    alone: bool = True
+    """Whether nobody else uses the server: only then do its counters tell of this conversation."""
     used: bool = False
     """Whether others stored and flushed things on this server before: some profiles can bring them back."""
     observer: Callable[[Outcome], None] | None = None
@@ -135,7 +201,7 @@ class Oracle:
     _fresh: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._lives.append(_Live(World(Cache(clean=frozenset() if self.used else None))))
+        self._lives.append(_Live(World(Cache(clean=frozenset() if self.used else None)), self.rules))
 
     @property
     def over(self) -> bool:
@@ -164,6 +230,7 @@ class Oracle:
         for live in self._lives:
             live.ended.discard(conn)
             live.queues[conn], live.unread[conn], live.silent[conn] = [], b"", []
+            live.moments.pop(conn, None)
         self._step(Happening(conn, Event.CONNECT), now)
 
     def send(self, conn: int, chunk: bytes, now: Now) -> None:
@@ -198,7 +265,7 @@ class Oracle:
             for index, outcome in enumerate(outcomes):
                 twin = live if index == len(outcomes) - 1 else live.copy()
                 twin.world = outcome.world
-                grown += _queue(twin, happening.conn, outcome)
+                grown += _queue(twin, happening.conn, outcome, counting=self.alone)
         self._lives = grown if len(grown) < 2 else _merged(grown)
         if len(self._lives) > MOST_WORLDS:
             self.exhausted = True
@@ -319,7 +386,7 @@ def _heard(queue: list[Owed]) -> tuple[object, ...]:
     return (*heard, opens)
 
 
-def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
+def _queue(live: _Live, conn: int, outcome: Outcome, *, counting: bool) -> list[_Live]:
     """The live world with what the outcome owes; several where the server may lose queued replies."""
     lives = [live]
     opens = True
@@ -327,6 +394,8 @@ def _queue(live: _Live, conn: int, outcome: Outcome) -> list[_Live]:
         if owed.drops:
             lives = [shorter for one in lives for shorter in _lossy(one, conn, opens=opens)]
         for one in lives:
+            if counting:
+                one.count(owed, conn)
             # What lost the replies before it is itself the first that was not written yet.
             one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens or owed.drops else owed)
         # Some releases write all they have after each retrieval, after mn and after a value that came in more than one read
@@ -342,6 +411,9 @@ def _lossy(live: _Live, conn: int, *, opens: bool) -> Iterable[_Live]:
     for kept, owed in enumerate(queue):
         if owed.opens:
             twin = live.copy()
+            lost = sum(bool(one.report) for one in queue[kept:])
+            if lost and conn in twin.moments:
+                twin.moments[conn] = twin.moments[conn][:-lost]
             del twin.queues[conn][kept:]
             yield twin
     if opens or not queue:
@@ -354,6 +426,12 @@ def _merged(lives: list[_Live]) -> list[_Live]:
         twin = merged.setdefault(live.key(), live)
         if twin is not live:
             twin.passed &= live.passed
+            if twin.log is not live.log or twin.tally is not live.tally:
+                twin.tally = counters.either(twin.total(), live.total())
+            for conn, moments in live.moments.items():
+                pairs = zip(twin.moments.get(conn, ()), moments, strict=True)
+                twin.moments[conn] = tuple(a._replace(tally=counters.either(a.tally, b.tally)) for a, b in pairs)
+            twin.base = statistics.joined(twin.base, live.base)
     return list(merged.values())
 
 
@@ -376,6 +454,11 @@ def _refusal(conn: int, refused: list[tuple[_Live, str]]) -> Refusal:
     owed = next((owed for owed in live.queues.get(conn, ()) if owed.pieces), None)
     silent = live.silent.get(conn) or []
     clauses, context = _blame(live, conn, owed, silent, kind)
+    if live.fault is not None:
+        fault = live.fault
+        return Refusal(
+            kind, conn, (*clauses, fault.clause), (fault.expected,), fault.observed.encode("latin-1"), context
+        )
     expected = _expectations(conn, [pair[0] for pair in refused])
     return Refusal(kind, conn, clauses, expected, live.unread.get(conn, b""), context)
 

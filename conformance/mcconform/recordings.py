@@ -33,7 +33,7 @@ def judge(steps: Iterable[Step], rules: Rules, *, used: bool = False, now: Now =
     Raises:
         ValueError: if a step is neither a send nor a receive.
     """
-    oracle = Oracle(rules, used=used)
+    oracle = Oracle(rules, alone=not used, used=used)
     opened: set[int] = set()
     version = {describe(oracle.worlds[0].cache, (VERSION,))}
     for step in steps:

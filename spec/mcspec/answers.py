@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import arith, text
+from mcspec import admin, arith, counters, text
 from mcspec import cache as store_rules
+from mcspec.arith import ALIVE
 from mcspec.cache import Cache, Item, Now, Result
-from mcspec.pattern import STATISTICS, VERSION, Owed, Piece, Unique
+from mcspec.pattern import VERSION, Owed, Piece, Unique
 from mcspec.storing import Entry
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Done(NamedTuple):
     unspecified: str | None = None
 
 
-def carry_out(request: text.Request, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
+def carry_out(request: text.Request | admin.Said, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     """Carry out a request that needs no value."""
     if isinstance(request, text.Retrieve):
         known = store_rules.met(cache, request.keys)
@@ -32,15 +33,33 @@ def carry_out(request: text.Request, cache: Cache, now: Now, rules: Rules) -> tu
         if known is None:
             return (UNCOVERED,)
         cache = known
-        return _SIMPLE[request.word](request, cache, now, rules)
+        lost = lapses(cache, request.key, now, rules)
+        done = _SIMPLE[request.word](request, cache, now, rules)
+        return (
+            tuple(end._replace(owed=end.owed._replace(might=end.owed.might + lost)) for end in done) if lost else done
+        )
     if isinstance(request, text.Version):
         return (Done(cache, Owed((VERSION,), request.clauses)),)
-    if isinstance(request, text.Stats):
-        return (Done(cache, Owed((STATISTICS,), request.clauses)),)
+    if isinstance(request, admin.Said):
+        said, clauses = _said(request, cache, rules), request.clauses[:-1]
+        others = [Done(cache, Owed((reply,), (*clauses, clause))) for reply, clause in request.instead]
+        return (said, *others)
     if isinstance(request, text.Answer):
         return tuple(Done(touched, answer(request)) for touched in _touched(request, cache, now, rules))
     reason = request.reason if isinstance(request, text.Elsewhere) else "no request"
     return (Done(cache, Owed((), ()), reason),)
+
+
+def _said(request: admin.Said, cache: Cache, rules: Rules) -> Done:
+    pieces = () if request.quiet else request.pieces
+    limits: tuple[tuple[int, bytes], ...] = ()
+    if request.limit:
+        limits = ((counters.LIMIT, b"%d" % request.limit),)
+        if request.limit < rules.limits.memory:
+            # What no longer fits may go: the server is as full as it may be.
+            cache = cache._replace(allocated=max(cache.allocated, rules.limits.memory))
+    owed = Owed(pieces, request.clauses, counts=request.counts, details=limits, report=request.report)
+    return Done(cache, owed)
 
 
 def _touched(request: text.Answer, cache: Cache, now: Now, rules: Rules) -> tuple[Cache, ...]:
@@ -55,43 +74,106 @@ def _touched(request: text.Answer, cache: Cache, now: Now, rules: Rules) -> tupl
     return caches
 
 
+TOO_LARGE = ("store_too_large",)
+"""What the refusal of a value that cannot fit counts."""
+
 UNCOVERED = Done(Cache(), Owed((), ()), "a delayed flush may have uncovered what was stored before we came")
 
 
 def answer(request: text.Answer) -> Owed:
     """The reply to a refusal, or to a command that touches no item."""
     if request.quiet:
-        return Owed((), request.clauses)
+        return _refused(request, ())
     blank = (b"\r\n",) if request.drops == "queued-blank" else ()
-    return Owed((request.reply, *blank), request.clauses, drops=request.drops != "nothing")
+    return _refused(request, (request.reply, *blank))
 
 
-def _owed(reply: bytes, clauses: tuple[str, ...], *, quiet: bool) -> Owed:
-    return Owed((), (*clauses, "text.noreply.silent")) if quiet else Owed((reply,), clauses)
+def _refused(request: text.Answer, pieces: tuple[Piece, ...]) -> Owed:
+    drops = request.drops != "nothing" and pieces != ()
+    counted = request.counts, request.might, request.details
+    return Owed(pieces, request.clauses, drops, b"", False, *counted)
+
+
+def _owed(
+    reply: bytes,
+    clauses: tuple[str, ...],
+    counts: tuple[str, ...] = (),
+    *,
+    quiet: bool,
+    might: tuple[str, ...] = (),
+    details: tuple[tuple[int, bytes], ...] = (),
+) -> Owed:
+    if quiet:
+        return Owed((), (*clauses, "text.noreply.silent"), False, b"", False, counts, might, details)
+    return Owed((reply,), clauses, False, b"", False, counts, might, details)
+
+
+def lapses(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[str, ...]:
+    """What a look at a key may count because its item is over: a server that took it out before counts nothing."""
+    item = cache.items.find(key)
+    if item is None:
+        if key not in cache.hidden:
+            return ()
+        return ("get_flushed",) if cache.hidden[key].dies is None else ("get_flushed", "get_expired")
+    lost: tuple[str, ...] = ()
+    if item.dies is not None and rules.functions.reached(now, item.dies) != ALIVE:
+        lost = ("get_expired",)
+    if item.may_vanish or (cache.flush is not None and rules.functions.flushed(cache, item, now, rules) != ALIVE):
+        lost = ("get_flushed", *lost)
+    return lost
 
 
 # ------------------------------------------------------------------------------------------------ retrieval
 
 
+class _Shown(NamedTuple):
+    """A retrieval in the making: the cache so far, the lines, why, and what was counted."""
+
+    cache: Cache
+    pieces: tuple[Piece, ...]
+    clauses: tuple[str, ...]
+    counts: tuple[str, ...] = ()
+    might: tuple[str, ...] = ()
+    details: tuple[tuple[int, bytes], ...] = ()
+
+    def with_key(self, key: bytes, look: _Shown, might: tuple[str, ...]) -> _Shown:
+        """This and what was seen of one more key."""
+        found = ((counters.GET, key), (counters.HIT, key)) if look.pieces else ((counters.GET, key),)
+        return _Shown(
+            look.cache,
+            self.pieces + look.pieces,
+            self.clauses + look.clauses,
+            self.counts + look.counts,
+            self.might + might if might else self.might,
+            self.details + found,
+        )
+
+
 def _retrieve(request: text.Retrieve, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
-    partial: list[tuple[Cache, tuple[Piece, ...], tuple[str, ...]]] = [(cache, (), request.clauses)]
+    partial = [_Shown(cache, (), request.clauses)]
     for key in request.keys:
         partial = [
-            (result.cache, pieces + shown, clauses + reasons)
-            for before, pieces, clauses in partial
-            for result, shown, reasons in _look(request, key, before, now, rules)
+            shown.with_key(key, look, might)
+            for shown in partial
+            for might in (lapses(shown.cache, key, now, rules),)
+            for look in _look(request, key, shown.cache, now, rules)
         ]
-    return tuple(Done(after, Owed((*pieces, b"END\r\n"), clauses)) for after, pieces, clauses in partial)
+    return tuple(
+        Done(one.cache, Owed((*one.pieces, b"END\r\n"), one.clauses, False, b"", False, *one[3:])) for one in partial
+    )
 
 
-def _look(
-    request: text.Retrieve, key: bytes, cache: Cache, now: Now, rules: Rules
-) -> list[tuple[Result, tuple[Piece, ...], tuple[str, ...]]]:
-    looks: list[tuple[Result, tuple[Piece, ...], tuple[str, ...]]] = []
+_GET_HIT, _GET_MISS = ("cmd_get", "get_hits"), ("cmd_get", "get_misses")
+_TOUCH_HIT, _TOUCH_MISS = ("cmd_touch", "touch_hits"), ("cmd_touch", "touch_misses")
+
+
+def _look(request: text.Retrieve, key: bytes, cache: Cache, now: Now, rules: Rules) -> list[_Shown]:
+    looks: list[_Shown] = []
+    touches = request.exptime is not None
     for result in rules.functions.get(cache, key, now, rules):
         if result.item is None:
-            miss = "text.get.miss" if request.exptime is None else "text.gat.miss"
-            looks.append((result, (), (miss, *result.clauses)))
+            miss, missed = ("text.gat.miss", _TOUCH_MISS) if touches else ("text.get.miss", _GET_MISS)
+            looks.append(_Shown(result.cache, (), (miss, *result.clauses), missed))
             continue
         with_unique = request.word in ("gets", "gats")
         lasting = result.item.dies is None and now.lo > result.item.stored.hi
@@ -103,11 +185,11 @@ def _look(
             seen = store_rules.unique(result.cache, result.item) is not None
             reasons = (*reasons, "text.cas.unchanged" if seen else "text.cas.grows")
         if request.exptime is None:
-            looks.append((result, shown, reasons))
+            looks.append(_Shown(result.cache, shown, reasons, _GET_HIT))
             continue
         reasons = (*reasons, "text.gat.negative" if request.exptime < 0 else "text.gat.touches")
         looks += [
-            (touched, shown, reasons)
+            _Shown(touched.cache, shown, reasons, _TOUCH_HIT)
             for touched in rules.functions.touch(result.cache, key, request.exptime, now, rules)
             if touched.item is not None
         ]
@@ -147,17 +229,36 @@ def _arithmetic(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> t
         if result.status == store_rules.UNSPECIFIED:
             done.append(Done(cache, Owed((), clauses), "arithmetic on a value of blanks only reads beyond the value"))
         elif result.status == store_rules.COUNTED:
-            done.append(Done(result.cache, _owed(b"%d\r\n" % result.number, clauses, quiet=request.quiet)))
+            counts, might = counted(f"{request.word}_hits", cache, result)
+            owed = _owed(b"%d\r\n" % result.number, clauses, counts, quiet=request.quiet, might=might)
+            done.append(Done(result.cache, owed))
+        elif result.status == store_rules.NON_NUMERIC:
+            done.append(Done(result.cache, _owed(text.NON_NUMERIC, clauses, quiet=request.quiet)))
         else:
-            refused = result.status == store_rules.NON_NUMERIC
-            reply = text.NON_NUMERIC if refused else b"NOT_FOUND\r\n"
-            done.append(Done(result.cache, _owed(reply, clauses, quiet=request.quiet)))
+            counts = (f"{request.word}_misses",)
+            done.append(Done(result.cache, _owed(b"NOT_FOUND\r\n", clauses, counts, quiet=request.quiet)))
     return tuple(done)
+
+
+def counted(name: str, before: Cache, result: Result) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a number that was counted moves: a longer one is a new item, any other one may be."""
+    if result.cache.allocated > before.allocated:
+        return (name, "total_items"), ()
+    return (name,), ("total_items",)
 
 
 def _delete(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     return tuple(
-        Done(r.cache, _owed(r.status.encode() + b"\r\n", request.clauses + r.clauses, quiet=request.quiet))
+        Done(
+            r.cache,
+            _owed(
+                r.status.encode() + b"\r\n",
+                request.clauses + r.clauses,
+                ("delete_hits",) if r.item is not None else ("delete_misses",),
+                quiet=request.quiet,
+                details=((counters.DELETE, request.key),),
+            ),
+        )
         for r in rules.functions.delete(cache, request.key, now, rules)
     )
 
@@ -167,9 +268,8 @@ def _touch(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[
     for result in rules.functions.touch(cache, request.key, request.number, now, rules):
         found = result.item is not None
         clauses = (*request.clauses, *result.clauses, "text.touch.touched" if found else "text.touch.missing")
-        done.append(
-            Done(result.cache, _owed(b"TOUCHED\r\n" if found else b"NOT_FOUND\r\n", clauses, quiet=request.quiet))
-        )
+        reply, counts = (b"TOUCHED\r\n", _TOUCH_HIT) if found else (b"NOT_FOUND\r\n", _TOUCH_MISS)
+        done.append(Done(result.cache, _owed(reply, clauses, counts, quiet=request.quiet)))
     return tuple(done)
 
 
@@ -182,7 +282,7 @@ def _flush(request: text.Simple, cache: Cache, now: Now, rules: Rules) -> tuple[
     if cache.flush is not None:
         clauses = (*clauses, "text.flush.replaces")
     clauses = (*clauses, "text.flush.past") if len(caches) > 1 else clauses
-    return tuple(Done(after, _owed(b"OK\r\n", clauses, quiet=request.quiet)) for after in caches)
+    return tuple(Done(after, _owed(b"OK\r\n", clauses, ("cmd_flush",), quiet=request.quiet)) for after in caches)
 
 
 _SIMPLE = {"incr": _arithmetic, "decr": _arithmetic, "delete": _delete, "touch": _touch, "flush_all": _flush}
@@ -200,6 +300,8 @@ def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now,
     if known is None:
         return (UNCOVERED,)
     cache = known
+    lost = lapses(cache, request.key, now, rules)
+    details = ((counters.SET, request.key),)
     entry = Entry(request.mode, request.key, request.flags, request.exptime, value, since, request.unique)
     done = []
     for result in rules.functions.store(cache, entry, now, rules):
@@ -208,8 +310,21 @@ def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now,
             clauses = (*clauses, "text.store.largest")
         full = result.status == store_rules.NO_MEMORY
         reply = text.NO_MEMORY if full else result.status.encode() + b"\r\n"
-        done.append(Done(result.cache, _owed(reply, clauses, quiet=request.quiet)))
+        counts = stored_counts(request.mode, result)
+        owed = _owed(reply, clauses, counts, quiet=request.quiet, might=lost, details=details)
+        done.append(Done(result.cache, owed))
     return tuple(done)
+
+
+_CAS = {store_rules.STORED: "cas_hits", store_rules.EXISTS: "cas_badval", store_rules.NOT_FOUND: "cas_misses"}
+
+
+def stored_counts(mode: str, result: Result) -> tuple[str, ...]:
+    """What a store command counts once its value is there."""
+    if result.status == store_rules.NO_MEMORY:
+        return ("store_no_memory",)
+    counts: tuple[str, ...] = ("cmd_set", "total_items") if result.status == store_rules.STORED else ("cmd_set",)
+    return (*counts, _CAS[result.status]) if mode == "cas" else counts
 
 
 def _largest(request: text.Store, value: bytes, rules: Rules) -> bool:
@@ -219,9 +334,9 @@ def _largest(request: text.Store, value: bytes, rules: Rules) -> bool:
 def bad_chunk(request: text.Store) -> Owed:
     """The reply to a block that does not end in CR LF; nothing is stored."""
     clauses = (*request.clauses, "text.store.bad-chunk")
-    if request.quiet:
-        return Owed((), (*clauses, "text.noreply.silent-error"))
-    return Owed((text.BAD_CHUNK,), clauses)
+    clauses = (*clauses, "text.noreply.silent-error") if request.quiet else clauses
+    pieces = () if request.quiet else (text.BAD_CHUNK,)
+    return Owed(pieces, clauses, counts=("cmd_set",), details=((counters.SET, request.key),))
 
 
 def too_large(request: text.Store) -> text.Answer:
@@ -229,4 +344,6 @@ def too_large(request: text.Store) -> text.Answer:
     clauses = (*request.clauses, "text.store.too-large")
     clauses = (*clauses, "text.noreply.silent-error") if request.quiet else clauses
     kept = "text.store.too-large-deletes" if request.mode == "set" else "text.store.too-large-keeps"
-    return text.Answer(text.TOO_LARGE, request.quiet, (*clauses, kept), swallow=arith.block_length(request.length))
+    swallow = arith.block_length(request.length)
+    details = ((counters.SET, request.key),)
+    return text.Answer(text.TOO_LARGE, request.quiet, (*clauses, kept), swallow, counts=TOO_LARGE, details=details)

@@ -23,14 +23,14 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import answers, arith, meta, meta_answers, meta_store, text
+from mcspec import admin, answers, arith, meta, meta_answers, meta_store, text
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 
 if TYPE_CHECKING:
     from mcspec.rules import Rules
 
-Request = text.Request | meta.Line | meta.MetaStore
+Request = text.Request | meta.Line | meta.MetaStore | admin.Said
 STORES = text.Store | meta.MetaStore
 """The requests that a value follows."""
 
@@ -378,7 +378,7 @@ def _finish(turn: Turn, done: tuple[answers.Done, ...], *, leaving: bool = False
         stream = (*stream, "text.stream.error-keeps-open")
     turns = []
     for end in done:
-        owed = Owed(end.owed.pieces, stream + end.owed.clauses, end.owed.drops, conn.line)
+        owed = end.owed._replace(clauses=stream + end.owed.clauses, request=conn.line)
         first = owed.pieces[0] if owed.pieces else b""
         erred = isinstance(first, bytes) and first.startswith((b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"))
         after = conn._replace(

@@ -273,7 +273,7 @@ def _mode(line: Line, length: int, rules: Rules) -> MetaStore | Answer | Elsewhe
     flags = line.number("F") or 0
     long = rules.traits.opaque_first == "yes" or rules.functions.fits(line.key, flags, length, rules)
     if _opaque_long(line) and long:
-        return Answer(OPAQUE_LONG, False, (*line.clauses, "meta.flag.opaque-long"), swallow=swallow)
+        return Answer(OPAQUE_LONG, False, (*line.clauses, "meta.flag.opaque-long"), swallow, might=("cmd_set",))
     mode = _MODES[word]
     return MetaStore(line, mode, line.key, flags, length, (*line.clauses, f"meta.ms.mode-{mode}"))
 

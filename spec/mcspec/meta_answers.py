@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, meta, text
 from mcspec import cache as store_rules
-from mcspec.answers import UNCOVERED, Done
+from mcspec.answers import UNCOVERED, Done, counted, lapses
 from mcspec.arith import DEAD
 from mcspec.cache import EITHER, NO, YES, Cache, Found, Item, Now
 from mcspec.pattern import OneOf, Owed, Piece, Span, Unique
@@ -31,10 +31,11 @@ def carry_out(line: Line, cache: Cache, now: Now, rules: Rules) -> tuple[Done, .
     if known is None:
         return (UNCOVERED,)
     done: list[Done] = []
+    lost = lapses(known, line.key, now, rules)
     for found in rules.functions.find(known, line.key, now, rules):
         for end in _COMMANDS[line.word](line, found, now, rules):
             clauses = line.clauses + found.clauses + end.owed.clauses
-            done.append(end._replace(owed=end.owed._replace(clauses=clauses)))
+            done.append(end._replace(owed=end.owed._replace(clauses=clauses, might=end.owed.might + lost)))
     return tuple(done)
 
 
@@ -85,16 +86,24 @@ def _echoes(line: Line) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
     return pieces, clauses
 
 
-def _coded(line: Line, cache: Cache, code: bytes, clauses: tuple[str, ...], *, quiet: bool = False) -> Done:
+def _coded(
+    line: Line,
+    cache: Cache,
+    code: bytes,
+    clauses: tuple[str, ...],
+    counts: tuple[str, ...] = (),
+    *,
+    quiet: bool = False,
+) -> Done:
     """A reply that shows nothing of an item: the code with k and O, or silence, or the refusal of a long opaque."""
     if any(flag.letter == "O" and meta.too_long(flag) for flag in line.flags):
-        return Done(cache, Owed((meta.OPAQUE_LONG,), (*clauses, "meta.flag.opaque-long")))
+        return Done(cache, Owed((meta.OPAQUE_LONG,), (*clauses, "meta.flag.opaque-long"), counts=counts))
     if quiet and line.has("q"):
-        return Done(cache, Owed((), (*clauses, f"meta.{line.word}.quiet")))
+        return Done(cache, Owed((), (*clauses, f"meta.{line.word}.quiet"), counts=counts))
     pieces, echoed = _echoes(line)
     if line.has("q"):
         clauses = (*clauses, f"meta.{line.word}.quiet-shows")
-    return Done(cache, Owed((code, *pieces, b"\r\n"), clauses + echoed))
+    return Done(cache, Owed((code, *pieces, b"\r\n"), clauses + echoed, counts=counts))
 
 
 def _new_unique(line: Line, cache: Cache) -> tuple[int, Cache, tuple[str, ...]]:
@@ -133,7 +142,7 @@ def _get(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]:
     item, cache = found.item, found.cache
     created = item is None and line.has("N")
     if item is None and not created:
-        return (_coded(line, cache, b"EN", ("meta.mg.miss",), quiet=True),)
+        return (_coded(line, cache, b"EN", ("meta.mg.miss",), ("cmd_get", "get_misses"), quiet=True),)
     clauses: tuple[str, ...] = ()
     if item is None:
         cas, cache, clauses = _new_unique(line, cache)
@@ -146,8 +155,17 @@ def _get(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]:
     pairs = _compared(line, Found(cache, item, ()), rules) if compares else ((False, cache),)
     for same, after in pairs:
         views = _viewed(line, _View(item, (), clauses, won=created), now, rules, created=created)
-        done += [_shown(line, view, after, now, rules, drops=same, compares=compares) for view in views]
+        ends = [_shown(line, view, after, now, rules, drops=same, compares=compares) for view in views]
+        done += [end._replace(owed=end.owed._replace(counts=_looked(line, end, created=created))) for end in ends]
     return tuple(done)
+
+
+def _looked(line: Line, end: Done, *, created: bool) -> tuple[str, ...]:
+    """What mg counts once it has an item: a touch or a get, but neither if the opaque is refused after all."""
+    if end.owed.pieces == (meta.OPAQUE_LONG,):
+        return ("total_items",) if created else ()
+    counts = ("cmd_touch", "touch_hits") if line.has("T") else ("cmd_get", "get_hits")
+    return (*counts, "total_items") if created else counts
 
 
 def _viewed(line: Line, view: _View, now: Now, rules: Rules, *, created: bool) -> list[_View]:
@@ -273,17 +291,20 @@ _SHOWN = {
 def _delete(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]:
     item = found.item
     if item is None:
-        return (_coded(line, found.cache, b"NF", ("meta.md.miss",)),)
+        return (_coded(line, found.cache, b"NF", ("meta.md.miss",), ("delete_misses",)),)
     done = []
     for same, cache in _compared(line, found, rules):
         if not same:
-            done.append(_coded(line, cache, b"EX", ("meta.md.compare",)))
+            done.append(_coded(line, cache, b"EX", ("meta.md.compare",), ("delete_misses",)))
         elif not (line.has("I") or line.has("x")):
             after = cache._replace(items=cache.items.drop(line.key))
-            done.append(_coded(line, after, b"HD", ("meta.md.deleted",), quiet=True))
+            done.append(_coded(line, after, b"HD", ("meta.md.deleted",), ("delete_hits",), quiet=True))
         else:
             after, clauses = _marked(line, item, cache, now, rules)
-            done.append(_coded(line, after, b"HD", clauses, quiet=True))
+            # An item that is marked as stale is none that was deleted; one that was emptied is, and a new one.
+            counts = ("total_items",) if line.has("x") else ()
+            counts = counts if line.has("I") else ("delete_hits", *counts)
+            done.append(_coded(line, after, b"HD", clauses, counts, quiet=True))
     return tuple(done)
 
 
@@ -312,7 +333,8 @@ def _marked(line: Line, item: Item, cache: Cache, now: Now, rules: Rules) -> tup
 def _arithmetic(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]:
     if found.item is None:
         if not line.has("N"):
-            return (_coded(line, found.cache, b"NF", ("meta.ma.miss",)),)
+            missed = ("incr_misses" if line.up else "decr_misses",)
+            return (_coded(line, found.cache, b"NF", ("meta.ma.miss",), missed),)
         return _created(line, found.cache, now, rules)
     delta = line.number("D")
     clauses = ("meta.ma.delta",) if delta is not None else ("meta.ma.delta-default",)
@@ -334,7 +356,9 @@ def _arithmetic(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done,
             elif result.item is None or result.status == store_rules.NON_NUMERIC:
                 done.append(Done(result.cache, Owed((text.NON_NUMERIC,), (*reasons, "meta.ma.non-numeric"))))
             else:
-                done.append(_counted(line, item, result.item, result.cache, result.number, reasons, now, rules))
+                end = _counted(line, item, result.item, result.cache, result.number, reasons, now, rules)
+                counts, might = counted("incr_hits" if line.up else "decr_hits", cache, result)
+                done.append(end._replace(owed=end.owed._replace(counts=counts, might=might)))
     return tuple(done)
 
 
@@ -364,7 +388,8 @@ def _created(line: Line, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ..
     if line.has("q"):
         view = view._replace(clauses=(*view.clauses, "meta.ma.quiet-create"))
     view = _viewed(line, view, now, rules, created=True)[0]
-    return (_numbered(line, view, cache, number, quiet=silent),)
+    end = _numbered(line, view, cache, number, quiet=silent)
+    return (end._replace(owed=end.owed._replace(counts=("total_items",))),)
 
 
 def _numbered(line: Line, view: _View, cache: Cache, number: int, *, quiet: bool) -> Done:
@@ -387,7 +412,7 @@ def _numbered(line: Line, view: _View, cache: Cache, number: int, *, quiet: bool
 def _debug(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]:
     item, cache = found.item, found.cache
     if item is None:
-        return (Done(cache, Owed((b"EN\r\n",), ("meta.me.miss",))),)
+        return (Done(cache, Owed((b"EN\r\n",), ("meta.me.miss",), counts=("cmd_meta",))),)
     key = meta.encode(line.key) if item.binary else line.key
     negated = rules.traits.me_ttl == "negated" and item.dies is not None
     size = store_rules.size(line.key, item.flags, len(item.value), rules)
@@ -396,7 +421,7 @@ def _debug(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]
         *(b" la=", idle(item, now), b" cas=", unique(item)),
         *(b" fetch=", _hit(item, b"no", b"yes"), b" cls=", Span("a slab class", 1, 63), b" size=%d\r\n" % size),
     )
-    return (Done(cache, Owed(pieces, ("meta.me.unseen", "meta.me.line"))),)
+    return (Done(cache, Owed(pieces, ("meta.me.unseen", "meta.me.line"), counts=("cmd_meta",))),)
 
 
 _COMMANDS = {"mg": _get, "md": _delete, "ma": _arithmetic, "me": _debug}

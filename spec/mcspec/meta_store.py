@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcspec import arith, meta_answers, text
 from mcspec import cache as store_rules
-from mcspec.answers import UNCOVERED, Done
+from mcspec.answers import TOO_LARGE, UNCOVERED, Done, lapses, stored_counts
 from mcspec.cache import Cache, Item, Now
 from mcspec.pattern import Owed, Piece
 from mcspec.storing import Entry
@@ -30,17 +30,20 @@ def store(request: MetaStore, block: bytes, cache: Cache, since: Now, now: Now, 
         if rules.traits.unique_taken == "line":
             # What was taken with the line goes to another store.
             cache = cache._replace(ordered=False)
-        return (Done(cache, Owed((text.BAD_CHUNK,), (*request.clauses, "meta.ms.bad-chunk"))),)
+        refused = (*request.clauses, "meta.ms.bad-chunk")
+        return (Done(cache, Owed((text.BAD_CHUNK,), refused, counts=("cmd_set",))),)
     known = store_rules.met(cache, (request.key,))
     if known is None:
         return (UNCOVERED,)
     entry, clauses = _entry(request, block[:-2], since, rules)
     done = []
+    lost = lapses(known, request.key, now, rules)
     for result in rules.functions.store(known, entry, now, rules):
         reasons = (*request.clauses, *clauses, *result.clauses)
+        counts = stored_counts(entry.mode, result)
         if result.status == store_rules.NO_MEMORY:
-            lost = rules.functions.oversize(result.cache, "set", request.key)
-            done.append(Done(lost, Owed((text.NO_MEMORY,), reasons)))
+            emptied = rules.functions.oversize(result.cache, "set", request.key)
+            done.append(Done(emptied, Owed((text.NO_MEMORY,), reasons, counts=counts, might=lost)))
             continue
         stored = result.status == store_rules.STORED
         item = result.item if stored else None
@@ -51,7 +54,7 @@ def store(request: MetaStore, block: bytes, cache: Cache, since: Now, now: Now, 
         if not (stored and line.has("q")):
             pieces, shown = _told(line, item, len(entry.value), rules)
             owed, reasons = (_CODES[result.status], *pieces, b"\r\n"), reasons + shown
-        done.append(Done(result.cache, Owed(owed, reasons)))
+        done.append(Done(result.cache, Owed(owed, reasons, counts=counts, might=lost)))
     return tuple(done)
 
 
@@ -104,4 +107,4 @@ def _told(line: Line, item: Item | None, length: int, rules: Rules) -> tuple[tup
 def too_large(request: MetaStore) -> text.Answer:
     """The refusal of a value that cannot fit; its block is swallowed, and no mode keeps the old item."""
     clauses = (*request.clauses, "text.store.too-large", "meta.ms.too-large")
-    return text.Answer(text.TOO_LARGE, False, clauses, swallow=arith.block_length(request.length))
+    return text.Answer(text.TOO_LARGE, False, clauses, arith.block_length(request.length), counts=TOO_LARGE)

@@ -22,11 +22,15 @@ class Unique(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text of the server's choice: complete lines, each matching `line`, ended by one that matches `last`."""
+    """A text of the server's choice: complete lines, each matching `line`, and one that matches `last` with CR LF.
+
+    `ending` is what ends the lines before the last.
+    """
 
     name: str
     line: bytes
     last: bytes
+    ending: bytes = b"\r\n"
 
 
 class Span(NamedTuple):
@@ -53,7 +57,9 @@ class Owed(NamedTuple):
     """What one request owes: the pieces of its reply (none if it is silent), and the clauses that say so.
 
     `drops` marks a reply of a server that may lose, with it, replies that were queued before it. `opens` is set by who
-    queues replies: before this one the server may have written what it had.
+    queues replies: before this one the server may have written what it had. `counts` are the counters that go up by
+    one for each time they stand here, `might` those that perhaps do, and `details` what is counted of the prefix of a
+    key (`mcspec.counters`). `report` names the statistics that the reply shows (`mcspec.statistics`).
     """
 
     pieces: tuple[Piece, ...]
@@ -61,6 +67,10 @@ class Owed(NamedTuple):
     drops: bool = False
     request: bytes = b""
     opens: bool = False
+    counts: tuple[str, ...] = ()
+    might: tuple[str, ...] = ()
+    details: tuple[tuple[int, bytes], ...] = ()
+    report: str = ""
 
 
 class Fit(Enum):
@@ -121,20 +131,24 @@ def _number(cache: Cache, piece: Unique | Span, number: int) -> Cache | None:
     return cache if piece.lo <= number <= piece.hi else None
 
 
+_LITERAL = re.compile(rb"[A-Za-z=]+")
+"""What a regular expression begins with that stands for itself."""
+
+
 def _match_text(text: Text, data: bytes, at: int) -> tuple[Fit, int]:
     while True:
-        end = data.find(b"\r\n", at)
+        end = data.find(text.ending, at)
+        last = data.find(b"\r\n", at)
+        if last >= 0 and (end < 0 or last <= end) and re.fullmatch(text.last, data[at:last]):
+            return Fit.WHOLE, last + 2
         if end < 0:
-            first = (text.last.split(b" ")[0], text.line.split(b" ")[0])
             rest = data[at:]
-            begun = any(word and (word.startswith(rest) or rest.startswith(word)) for word in first)
+            words = [found[0] for found in map(_LITERAL.match, (text.last, text.line)) if found]
+            begun = any(word.startswith(rest) or rest.startswith(word) for word in words)
             return (Fit.PART if begun or not rest else Fit.NOT), at
-        line = data[at:end]
-        at = end + 2
-        if re.fullmatch(text.last, line):
-            return Fit.WHOLE, at
-        if not re.fullmatch(text.line, line):
+        if not re.fullmatch(text.line, data[at:end]):
             return Fit.NOT, at
+        at = end + len(text.ending)
 
 
 def describe(cache: Cache, pieces: tuple[Piece, ...]) -> str:
@@ -169,6 +183,7 @@ def regex(pieces: tuple[Piece, ...]) -> str:
             few = piece.hi - piece.lo < 20
             out.append("(?:" + "|".join(map(str, range(piece.lo, piece.hi + 1))) + ")" if few else "[0-9]{1,10}")
         else:
-            line = f"(?:{piece.line.decode()}\\r\\n)*" if piece.line else ""
+            ending = piece.ending.decode().replace("\r", "\\r").replace("\n", "\\n")
+            line = f"(?:{piece.line.decode()}{ending})*" if piece.line else ""
             out.append(f"{line}{piece.last.decode()}\\r\\n")
     return "".join(out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mcspec import arith, cache, connection, counting, flushing, meta, storing, text
+from mcspec import admin, arith, cache, connection, counting, flushing, meta, storing, text
 from mcspec.arith import Span
 from mcspec.cache import Cache, Found, Item, Now, Result
 from mcspec.connection import Event, State, Table
@@ -134,6 +134,27 @@ class Traits(NamedTuple):
     opaque_first: str = "no"
     """meta.flag.opaque-long: is it found before a value that is too large (`yes`, up to 1.6.39), or after (`no`)."""
 
+    stats_words: str = "whole"
+    """stats.word.beginning: sub-commands of stats are `whole` words, or some may be `begun` (1.6.40 on)."""
+
+    shutdown_text: str = "server-error"
+    """admin.shutdown.forbidden: the refusal is a `server-error`, or an `error` (up to 1.6.39)."""
+
+    crawler_noreply: str = "silent"
+    """admin.noreply.silent: lru_crawler knows noreply (`silent`), or takes it for a word (`word`, up to 1.6.39)."""
+
+    mgdump: str = "known"
+    """admin.mgdump.framing: `known`, or `unknown` (up to 1.6.18)."""
+
+    dump_begins: str = "ok"
+    """admin.metadump.framing: dumps begin with `ok`, or at once with what is `dumped` (up to 1.6.42)."""
+
+    automove_words: str = "known"
+    """admin.slabs.window: freeratio and window are `known`, or `unknown` (up to 1.6.33)."""
+
+    automove_window: str = "bounded"
+    """admin.slabs.window: a window is `bounded`, or `any` (up to 1.6.44)."""
+
 
 class Functions(NamedTuple):
     """The functions that decide. The specification calls them here, so that a planted bug can stand in for one."""
@@ -170,11 +191,19 @@ class Rules(NamedTuple):
     """False under -M: a full server refuses to store."""
     flush_allowed: bool = True
     """False under -F."""
+    dumps_allowed: bool = True
+    """False under -X: no dump of keys."""
+    watch_allowed: bool = True
+    """False under -W."""
+    shutdown_allowed: bool = False
+    """True under -A."""
+    delimiter: bytes = b":"
+    """What ends the prefix of a key in `stats detail` (-D), one byte."""
     functions: Functions = Functions()
     """What decides; other than the default only in a model or with a planted bug."""
     table: Table = connection.TABLE
     """The connection machine; likewise."""
-    grammar: Mapping[bytes, text.Reader] = {**text.GRAMMAR, **meta.GRAMMAR}
+    grammar: Mapping[bytes, text.Reader] = {**text.GRAMMAR, **meta.GRAMMAR, **admin.GRAMMAR}
     """The commands of all chapters, each with the reader of its line; likewise."""
 
     def planted(self, state: State, event: Event, old: str, **changes: Any) -> Rules:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mcspec import arith, scan
 
 if TYPE_CHECKING:
+    from mcspec.admin import Said
     from mcspec.meta import Line, MetaStore
     from mcspec.rules import Rules
 
@@ -30,18 +31,6 @@ TOO_MANY = b"ERROR Too many open connections\r\n"
 ERROR = b"ERROR\r\n"
 
 RETRIEVALS = (b"get ", b"gets ", b"gat ", b"gats ")
-
-ELSEWHERE = frozenset(
-    b"shutdown slabs lru lru_crawler watch cache_memlimit extstore refresh_certs misbehave debugtime debugitem".split()
-)
-"""Commands of other chapters: what a server answers to them is not specified here."""
-
-
-STATISTICS = (
-    b"settings items slabs sizes sizes_enable sizes_disable conns reset detail cachedump extstore"
-    b" proxy proxyfuncs proxybe"
-).split()
-"""Sub-commands of stats, of other chapters; some releases accept any beginning of these names."""
 
 
 class Retrieve(NamedTuple):
@@ -80,6 +69,7 @@ class Answer(NamedTuple):
     """A fixed answer: OK of verbosity, and every refusal. Then `swallow` bytes are dropped.
 
     `touches` are keys that get the `exptime` all the same, in servers that find the fault of a line too late.
+    `counts`, `might` and `details` are what is counted, as in `Owed`.
     """
 
     reply: bytes
@@ -89,16 +79,13 @@ class Answer(NamedTuple):
     drops: str = "nothing"
     touches: tuple[bytes, ...] = ()
     exptime: int = 0
+    counts: tuple[str, ...] = ()
+    might: tuple[str, ...] = ()
+    details: tuple[tuple[int, bytes], ...] = ()
 
 
 class Version(NamedTuple):
     """version."""
-
-    clauses: tuple[str, ...]
-
-
-class Stats(NamedTuple):
-    """stats without argument."""
 
     clauses: tuple[str, ...]
 
@@ -121,10 +108,10 @@ class Elsewhere(NamedTuple):
     reason: str
 
 
-Request = Retrieve | Store | Simple | Answer | Version | Stats | Quit | Hang | Elsewhere
+Request = Retrieve | Store | Simple | Answer | Version | Quit | Hang | Elsewhere
 
 
-def parse(raw: bytes, rules: Rules) -> Request | Line | MetaStore:
+def parse(raw: bytes, rules: Rules) -> Request | Line | MetaStore | Said:
     """Read one command line of any chapter, `raw` including its LF; `rules.grammar` knows the commands."""
     traits = rules.traits
     if traits.short_line == "bad-format" and len(raw) < rules.limits.short_line:
@@ -148,8 +135,6 @@ def parse(raw: bytes, rules: Rules) -> Request | Line | MetaStore:
     reader = rules.grammar.get(words[0])
     if reader is not None:
         return reader(words, clauses, rules)
-    if words[0] in ELSEWHERE:
-        return Elsewhere(f"{words[0].decode()} is specified in another chapter")
     if words[0] == b"bget" and traits.bget == "alias":
         return _retrieval(words, (*clauses, "text.line.unknown"), rules)
     return _unknown(words, clauses, rules)
@@ -261,7 +246,13 @@ def _keys(words: tuple[bytes, ...], first: int, exptime: int | None, clauses: tu
         early = exptime is not None and rules.traits.get_error_drops != "nothing"
         first_bad = next(index for index, key in enumerate(keys) if len(key) > rules.limits.key)
         touches = keys[:first_bad] if early else ()
-        return Answer(BAD_FORMAT, False, clauses, 0, rules.traits.get_error_drops, touches, exptime or 0)
+        # Real servers have counted the keys before the bad one.
+        might = (
+            ("cmd_get", "get_hits", "get_misses") if exptime is None else ("cmd_touch", "touch_hits", "touch_misses")
+        )
+        lost = ("get_expired", "get_flushed")
+        drops = rules.traits.get_error_drops
+        return Answer(BAD_FORMAT, False, clauses, 0, drops, touches, exptime or 0, (), (*might, *lost) * first_bad)
     if keys[-1:] == (b"noreply",):
         clauses = (*clauses, "text.noreply.retrieval")
     if len(keys) > 1:
@@ -443,13 +434,13 @@ def _flush(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     clauses = _extra(clauses, words, 3)
     quiet, clauses = _noreply(words, clauses, rules) if len(words) > 1 else (False, clauses)
     if not rules.flush_allowed:
-        return Answer(FLUSH_FORBIDDEN, quiet, (*clauses, "text.flush.not-allowed"))
+        return Answer(FLUSH_FORBIDDEN, quiet, (*clauses, "text.flush.not-allowed"), counts=("cmd_flush",))
     delay: int | None = 0
     if len(words) > (2 if quiet else 1):
         delay = signed(words[1], rules)
     if delay is None:
         refused = (*clauses, *_quiet_error(quiet=quiet), "text.flush.bad-delay", "text.number.exptime-strict")
-        return Answer(BAD_EXPTIME, quiet, refused)
+        return Answer(BAD_EXPTIME, quiet, refused, counts=("cmd_flush",))
     return Simple("flush_all", b"", delay, quiet, clauses)
 
 
@@ -477,15 +468,7 @@ def _quit(words: tuple[bytes, ...], clauses: tuple[str, ...], _rules: Rules) -> 
     return Quit((*clauses, "text.quit.ignores-words" if len(words) > 1 else "text.quit.closes"))
 
 
-def _stats(words: tuple[bytes, ...], clauses: tuple[str, ...], _rules: Rules) -> Request:
-    if len(words) > 1 and any(name.startswith(words[1]) for name in STATISTICS):
-        return Elsewhere("sub-commands of stats are specified in another chapter")
-    if len(words) > 1:
-        return Answer(ERROR, False, (*clauses, "text.stats.unknown"))
-    return Stats((*clauses, "text.stats.framing"))
-
-
-Reader = Callable[[tuple[bytes, ...], tuple[str, ...], "Rules"], "Request | Line | MetaStore"]
+Reader = Callable[[tuple[bytes, ...], tuple[str, ...], "Rules"], "Request | Line | MetaStore | Said"]
 
 GRAMMAR: dict[bytes, Reader] = {
     b"get": _retrieval,
@@ -506,6 +489,5 @@ GRAMMAR: dict[bytes, Reader] = {
     b"version": _version,
     b"verbosity": _verbosity,
     b"quit": _quit,
-    b"stats": _stats,
 }
 """The commands of this chapter, each with the reader of its line."""

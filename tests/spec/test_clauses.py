@@ -19,11 +19,13 @@ COMPOSED = {
     *(f"meta.{word}.{rule}" for word in ("mg", "ma") for rule in ("touch", "vivify-ttl")),
     *(f"meta.{word}.{rule}" for word in ("md", "ma") for rule in ("quiet", "quiet-shows")),
     "meta.mg.quiet",
+    *(f"admin.crawler.{word}" for word in ("enable", "disable", "sleep", "tocrawl")),
+    *(f"admin.{word}.forbidden" for word in ("metadump", "mgdump")),
 }
 """Ids that the code puts together from a command's word."""
 
 
-@pytest.mark.parametrize(("chapter", "least", "rules"), [("text", 120, 110), ("meta", 90, 80)])
+@pytest.mark.parametrize(("chapter", "least", "rules"), [("text", 120, 110), ("meta", 90, 80), ("stats", 55, 50), ("admin", 35, 35)])
 def test_size_of_the_chapters(chapter: str, least: int, rules: int) -> None:
     """What is the size of each chapter; most of its clauses are rules."""
     loaded = [clause for name, clause in clauses.load().items() if name.startswith(f"{chapter}.")]
@@ -35,7 +37,7 @@ def test_code_and_text_agree() -> None:
     """Every clause named in the code is written, and every clause written is named in the code."""
     named = set(COMPOSED)
     for file in SPEC.glob("*.py"):
-        named |= set(re.findall(r'"((?:text|meta)\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")))
+        named |= set(re.findall(r'"((?:text|meta|stats|admin)\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")))
     named -= {"text.stream.prompt"} - set(clauses.load())
     assert named == set(clauses.load())
 
