@@ -43,6 +43,9 @@ usage: mcserver [options]
                            [no_]lru_crawler     carry out lru_crawler commands (default: yes)
                            modern, no_modern    no_modern: chunks of 1m, one use a minute, lru_crawler disabled
                            debugtime            let the debugtime command move the clock: for tests
+-B, --protocol=<name>      protocol of the clients; only ascii, which includes the meta commands
+-d, --daemon               run in the background, detached from the terminal
+-P, --pidfile=<file>       write the process id to a file, which is removed at the end
 -v, --verbose              report listeners and trouble on stderr; -vv: also every command line
 -V, --version              print the version and exit
 -h, --help                 print this help and exit
@@ -83,6 +86,9 @@ _OPTIONS = (
     ("R", "max-reqs-per-event", True),
     ("b", "listen-backlog", True),
     ("o", "extended", True),
+    ("B", "protocol", True),
+    ("d", "daemon", False),
+    ("P", "pidfile", True),
     ("v", "verbose", False),
     ("V", "version", False),
     ("h", "help", False),
@@ -208,6 +214,8 @@ def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
             return replace(settings, watch_allowed=False)
         case "C":
             return replace(settings, cas=False)
+        case "B" | "d" | "P":
+            return _process(settings, short, name, value)
         case "D" | "f" | "n" | "R" | "b":
             return _measure(settings, short, name, value)
         case "o":
@@ -223,6 +231,22 @@ def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
         case _:  # h and V, which are answered before
             pass
     return settings
+
+
+def _process(settings: Settings, short: str, name: str, value: str) -> Settings:
+    match short:
+        case "d":
+            return replace(settings, daemon=True)
+        case "P":
+            if not value:
+                message = f"empty path for {name}: type {name} /path/of/file"
+                raise OptionError(message)
+            return replace(settings, pid_file=value)
+        case _:
+            if value != "ascii":
+                message = f"bad value '{value}' for {name}: type {name} ascii, this server has no other protocol"
+                raise OptionError(message)
+            return settings
 
 
 def _measure(settings: Settings, short: str, name: str, value: str) -> Settings:

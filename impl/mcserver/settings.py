@@ -80,3 +80,7 @@ class Settings:
     idle_timeout: int = 0
     #: Whether the ``debugtime`` command of memcached's debug builds works (``-o debugtime``): for tests.
     debugtime: bool = False
+    #: Run in the background (``-d``).
+    daemon: bool = False
+    #: File to hold the process id while the server runs (``-P``); None for none.
+    pid_file: str | None = None

@@ -79,6 +79,42 @@ def test_watch(server: Server) -> None:
     assert rows(server)["log_watchers"] == "0"
 
 
+X = b"set a 0 0 1\r\nx\r\n"
+# What is there before, a command, and what it makes a watcher of fetchers, mutations and deletions see: as memcached
+# 1.6.45 told it.
+WATCHED = [
+    (b"", b"ms a 2\r\nhi\r\n", ["get a not_found 0", "store a stored set ttl=0 2"]),
+    (X, b"ms a 2 ME\r\nhi\r\n", ["get a found 1", "store a not_stored add ttl=0 2"]),
+    (b"", b"ms b 2 MA N30\r\nhi\r\n", ["get b not_found 0", "store b stored append ttl=30 2"]),
+    (b"", b"ms c 2 C5\r\nhi\r\n", ["get c not_found 0", "store c not_found cas ttl=0 2"]),
+    (X, b"append a 0 0 2\r\nde\r\n", ["get a found 1", "store a stored append ttl=0 3"]),
+    (X, b"md a\r\n", ["get a found 1", "deleted a md 1"]),
+    (X, b"md a x T30\r\n", ["get a found 1", "get a found 1", "store a stored set ttl=30 0", "deleted a md 0"]),
+    (X, b"md a I\r\n", ["get a found 1"]),
+    (X, b"md a x I\r\n", ["get a found 1", "get a found 1", "store a stored set ttl=0 0"]),
+    (b"", b"ma n N30 J12\r\n", ["get n not_found 0", "get n not_found 0", "store n stored add ttl=0 2"]),
+    (b"", b"mg n N30\r\n", ["get n not_found 0"]),
+    (b"", b"set a 0 -1 1\r\nx\r\n", ["get a not_found 0", "store a stored set ttl=4294967235 1"]),
+]
+
+
+@pytest.mark.parametrize(("before", "data", "lines"), WATCHED)
+def test_what_watchers_see(server: Server, before: bytes, data: bytes, lines: list[str]) -> None:
+    """Lookups, stores and deletions of text and meta commands alike."""
+    ask(server, before)
+    watcher = server.open()
+    watcher.send(b"watch fetchers mutations deletions\r\n")
+    watcher.receive()
+    ask(server, data)
+    found = []
+    for line in watcher.receive().decode().splitlines():
+        fields = dict(part.split("=") for part in line.split())
+        words = [fields["type"].removeprefix("item_"), fields["key"], fields.get("status", ""), fields.get("cmd", "")]
+        words += [f"ttl={fields['ttl']}" if "ttl" in fields else "", fields["size"]]
+        found.append(" ".join(word for word in words if word))
+    assert found == lines
+
+
 def test_debugtime() -> None:
     """The clock stands still and moves by the growing sum of what was asked for."""
     server = create(["-o", "debugtime"])

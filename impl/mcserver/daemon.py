@@ -1,0 +1,59 @@
+"""Running in the background (``-d``), and the file that tells the process id (``-P``)."""
+
+import contextlib
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from mcserver.settings import Settings
+
+
+class PidFileError(Exception):
+    """A pid file that cannot be written; the message is one line that names it."""
+
+
+def rooted(settings: Settings) -> Settings:
+    """The same settings with absolute paths, for a process that is going to leave its directory."""
+    path, pid_file = settings.unix_socket, settings.pid_file
+    return replace(
+        settings,
+        unix_socket=None if path is None else str(Path(path).absolute()),
+        pid_file=None if pid_file is None else str(Path(pid_file).absolute()),
+    )
+
+
+def detach() -> None:
+    """Go on in a child process without terminal, in the root directory; the caller's process ends with code 0."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+
+
+def silence() -> None:
+    """Let standard input, output and error lead nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nowhere, number)
+    if nowhere > 2:
+        os.close(nowhere)
+
+
+def write_pid(path: str) -> None:
+    """Write this process's id and a line feed to `path`, replacing what is there. Raises PidFileError."""
+    whole = Path(f"{path}.tmp")
+    try:
+        whole.write_text(f"{os.getpid()}\n", encoding="ascii")
+        whole.replace(path)
+    except OSError as error:
+        message = f"cannot write the pid file {path}: {error.strerror}"
+        raise PidFileError(message) from error
+
+
+def remove_pid(path: str) -> None:
+    """Remove the pid file, if it is still there."""
+    with contextlib.suppress(OSError):
+        Path(path).unlink()
