@@ -309,6 +309,8 @@ def store(request: text.Store, value: bytes, cache: Cache, since: Now, now: Now,
         if result.item is not None and result.status == store_rules.STORED and _largest(request, value, rules):
             clauses = (*clauses, "text.store.largest")
         full = result.status == store_rules.NO_MEMORY
+        if full:
+            clauses = (*clauses, "memory.full.loses" if request.mode == "set" else "memory.full.keeps")
         reply = text.NO_MEMORY if full else result.status.encode() + b"\r\n"
         counts = stored_counts(request.mode, result)
         owed = _owed(reply, clauses, counts, quiet=request.quiet, might=lost, details=details)
@@ -341,7 +343,7 @@ def bad_chunk(request: text.Store) -> Owed:
 
 def too_large(request: text.Store) -> text.Answer:
     """The refusal of a value that cannot fit; its block is swallowed."""
-    clauses = (*request.clauses, "text.store.too-large")
+    clauses = (*request.clauses, "memory.item.limit", "text.store.too-large")
     clauses = (*clauses, "text.noreply.silent-error") if request.quiet else clauses
     kept = "text.store.too-large-deletes" if request.mode == "set" else "text.store.too-large-keeps"
     swallow = arith.block_length(request.length)

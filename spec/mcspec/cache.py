@@ -84,6 +84,7 @@ class Cache(NamedTuple):
     flush: Span | None = None
     allocated: int = 0
     clean: frozenset[bytes] | None = None
+    evicted: frozenset[bytes] = frozenset()
     uncovered: bool = False
     ordered: bool = True
 
@@ -114,7 +115,7 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
     item = cache.items.find(key)
     if item is None:
         if key not in cache.hidden:
-            return (Found(cache, None, ()),)
+            return (Found(cache, None, ("memory.order.oldest",) if key in cache.evicted else ()),)
         # What a flush took: looked at once, it is out of every server's reach.
         clause = "text.flush.now" if cache.flush is None else "text.flush.gone-for-good"
         return (Found(cache._replace(hidden=cache.hidden.drop(key)), None, (clause,)),)
@@ -132,9 +133,31 @@ def find(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[Found, ...]:
         found = (*found, gone._replace(clauses=clauses))
     elif item.may_vanish:
         found = (*found, gone._replace(clauses=("text.flush.gone-for-good",)))
-    elif _pressed(cache, rules):
-        found = (*found, gone._replace(clauses=("text.memory.evicts",)))
+    elif arith.pressed(cache.allocated * 2, rules.limits.memory):
+        if _pressed(cache, rules):
+            return *found, Found(_evicted(cache, key, item, rules), None, ("text.memory.evicts",))
+        kept = "memory.room.keeps" if rules.evictions else "memory.forbidden.keeps"
+        found = tuple(one._replace(clauses=(*one.clauses, kept)) for one in found)
     return found
+
+
+def _evicted(cache: Cache, key: bytes, item: Item, rules: Rules) -> Cache:
+    """The cache once an item was evicted: of those of its size, all that were stored before it and not used went first.
+
+    A number may have been counted since it was stored, which does not tell when that was.
+    """
+    taken = size(key, item.flags, len(item.value), rules)
+    gone = {key}
+    counted = item.padded is not None or item.value[:1].isdigit()
+    if item.fetched == NO and not counted and taken <= rules.limits.chunked:
+        for other, held in cache.items.items():
+            older = 0 < held.cas < item.cas and held.fetched == NO
+            if older and size(other, held.flags, len(held.value), rules) == taken:
+                gone.add(other)
+    items = cache.items
+    for other in gone:
+        items = items.drop(other)
+    return cache._replace(items=items, evicted=cache.evicted | gone)
 
 
 def _life(cache: Cache, item: Item, now: Now, rules: Rules) -> tuple[int, tuple[str, ...]]:
@@ -171,7 +194,8 @@ def _pressed(cache: Cache, rules: Rules) -> bool:
 
 def put(cache: Cache, key: bytes, item: Item) -> Cache:
     """The cache with `item` under `key`."""
-    return cache._replace(items=cache.items.put(key, item), hidden=cache.hidden.drop(key))
+    evicted = cache.evicted - {key} if cache.evicted else cache.evicted
+    return cache._replace(items=cache.items.put(key, item), hidden=cache.hidden.drop(key), evicted=evicted)
 
 
 def used(item: Item, now: Now) -> Item:

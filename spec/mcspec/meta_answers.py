@@ -421,7 +421,7 @@ def _debug(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]
         *(b" la=", idle(item, now), b" cas=", unique(item)),
         *(b" fetch=", _hit(item, b"no", b"yes"), b" cls=", Span("a slab class", 1, 63), b" size=%d\r\n" % size),
     )
-    return (Done(cache, Owed(pieces, ("meta.me.unseen", "meta.me.line"), counts=("cmd_meta",))),)
+    return (Done(cache, Owed(pieces, ("meta.me.unseen", "memory.item.size", "meta.me.line"), counts=("cmd_meta",))),)
 
 
 _COMMANDS = {"mg": _get, "md": _delete, "ma": _arithmetic, "me": _debug}

@@ -139,6 +139,12 @@ def _general(moment: Moment, rows: dict[str, str], base: Base, rules: Rules) -> 
         limit, seen = str(moment.tally.limit), rows["limit_maxbytes"]
         yield _check("admin.memlimit.shown", f"limit_maxbytes {limit}", seen, holds=seen == limit)
     yield from _counted(moment, {name: int(rows[name]) for name in COUNTERS}, base)
+    evictions, cache = int(rows["evictions"]), moment.cache
+    if not rules.evictions:
+        yield _check("memory.forbidden.evictions", "evictions 0", "more", holds=evictions == 0)
+    elif cache.evicted and not moment.tally.cleared:
+        least = len(cache.evicted)
+        yield _check("memory.evictions.counted", f"evictions {least} or more", "fewer", holds=evictions >= least)
     held = _held(moment.cache, rules)
     yield from _gauge("curr_items", "stats.gauge.curr-items", int(rows["curr_items"]), held.items, moment, base)
     yield from _gauge("bytes", "stats.gauge.bytes", int(rows["bytes"]), held.bytes, moment, base)
