@@ -16,8 +16,8 @@ PLANTS = [
 
 
 def test_there_are_enough() -> None:
-    assert {"framing", "session", "cache", "half-sent", "dispatch"} <= set(MODELS)
-    assert len(PLANTS) >= 60
+    assert {"framing", "session", "cache", "half-sent", "dispatch", "meta", "eviction"} <= set(MODELS)
+    assert len(PLANTS) >= 200
 
 
 @pytest.mark.parametrize("name", MODELS)
