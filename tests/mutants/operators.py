@@ -56,6 +56,8 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _TUNED = frozenset({"COPY_MAX"})
 """Tuning constants that one module takes from another."""
+_TOLD = frozenset({"summary", "refusal_name"})
+"""Functions that only log lines need."""
 
 
 def mutants(module: str, text: str) -> Iterator[Mutant]:
@@ -136,7 +138,7 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
         if isinstance(node, ast.arg):
             dead.append(node.annotation)
         if isinstance(node, ast.FunctionDef):
-            dead.append(node.returns)
+            dead.append(node if node.name in _TOLD else node.returns)
         if isinstance(node, ast.Assign) and any("__slots__" in ast.unparse(target) for target in node.targets):
             dead.append(node)
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise):
@@ -171,7 +173,7 @@ def _counts(node: ast.AST) -> bool:
     """Whether a statement does nothing but count for the statistics."""
     if isinstance(node, ast.AugAssign):
         target = ast.unparse(node.target)
-        return "stats." in target or "slab." in target
+        return "stats." in target or "slab" in target
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return ast.unparse(node.value.func).removeprefix("self.").startswith("_count_")
     return isinstance(node, ast.If) and all(_counts(inner) for inner in (*node.body, *node.orelse))
