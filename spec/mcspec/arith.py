@@ -88,6 +88,11 @@ def length_allowed(length: int, longest: int) -> bool:
     return 0 <= length <= longest
 
 
+def opaque_allowed(argument: int, longest: int) -> bool:
+    """Whether an opaque with so many bytes behind its letter may be sent."""
+    return argument + 1 <= longest
+
+
 def pressed(allocated: int, memory: int) -> bool:
     """Whether so much was ever stored (over a quarter of the memory) that a server may have run out of room."""
     return allocated * 4 > memory
@@ -135,6 +140,24 @@ def both(first: int, second: int) -> int:
     if ALIVE in (first, second):
         return ALIVE
     return DEAD if first == second == DEAD else UNSURE
+
+
+def until(now: Span, moment: Span) -> Span:
+    """The seconds from `now` to `moment`."""
+    return Span(moment.lo - now.hi, moment.hi - now.lo)
+
+
+def since(now: Span, used: Span, stored: Span) -> Span:
+    """The seconds since an item was used, as a server may tell them: no fewer, and no more than since the store."""
+    return Span(max(0, now.lo - used.hi), max(0, now.hi - stored.lo))
+
+
+def ends_before(dies: Span, due: Span) -> int:
+    """Whether a life ends before a moment: DEAD (it does), ALIVE (not before it) or UNSURE."""
+    if dies.hi < due.lo:
+        return DEAD
+    later = dies.lo > due.hi or (dies.lo == due.hi and dies.lo == dies.hi)
+    return ALIVE if later else UNSURE
 
 
 # ---------------------------------------------------------------------------------------------------- cas uniques

@@ -33,6 +33,9 @@ class Limits(NamedTuple):
     meta_words: int = 20
     """Words of a meta line, command, key and length included. Measured (1.6.40)."""
 
+    opaque: int = 32
+    """Bytes of an opaque, its letter included. Written."""
+
     item: int = 1024 * 1024
     """Bytes: the largest item, header and key included (the option -I). Measured."""
 

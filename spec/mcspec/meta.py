@@ -15,6 +15,7 @@ import binascii
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import arith, scan, text
+from mcspec.limits import Limits
 from mcspec.text import Answer, Elsewhere
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ KNOWN = frozenset(b"bcfhklqstuvxCDEFIJLMNOPRT")
 
 _SIGNED = b"TNR"
 _UNSIGNED = {ord("C"): BAD_TOKEN, ord("E"): BAD_TOKEN, ord("J"): BAD_INITIAL, ord("D"): BAD_META_DELTA}
-_MODES = {b"E": "add", b"A": "append", b"P": "prepend", b"R": "replace", b"S": "set"}
+_MODES = ((b"E", "add"), (b"A", "append"), (b"P", "prepend"), (b"R", "replace"), (b"S", "set"))
 _NUL_MODE = "a mode that is a NUL byte is no mode, and no fault, to some servers"
-_COUNTING = {b"I": True, b"+": True, b"D": False, b"-": False}
+_COUNTING = ((b"I", True), (b"+", True), (b"D", False), (b"-", False))
 
 
 class Flag(NamedTuple):
@@ -122,9 +123,15 @@ def _arithmetic(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules
     mode = next((flag.argument[:1] for flag in line.flags if flag.letter == "M"), b"I")
     if mode == b"\0":
         return Elsewhere(_NUL_MODE)
-    if mode not in _COUNTING:
+    up = counts_up(mode)
+    if up is None:
         return Answer(BAD_MA_MODE, False, (*line.clauses, "meta.ma.bad-mode"))
-    return line._replace(up=_COUNTING[mode])
+    return line._replace(up=up)
+
+
+def counts_up(argument: bytes) -> bool | None:
+    """Whether ma adds, by the first byte behind its M; None if that is no mode."""
+    return next((up for letter, up in _COUNTING if argument[:1] == letter), None)
 
 
 def _simple(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> Line | Answer | Elsewhere:
@@ -154,7 +161,7 @@ def _shape(words: tuple[bytes, ...], first: int, clauses: tuple[str, ...], rules
 
 def _odd(words: tuple[bytes, ...], first: int, rules: Rules) -> bool:
     """Whether a word that should be a flag begins with neither a byte from A to z nor a digit."""
-    odd = any(not (65 <= word[0] <= 122 or 48 <= word[0] <= 57) for word in words[first : rules.limits.words])
+    odd = any(not scan.begins_flag(word[0]) for word in words[first : rules.limits.words])
     return odd and rules.traits.flag_bytes == "letters"
 
 
@@ -235,8 +242,8 @@ def _opaque_long(line: Line) -> bool:
 
 
 def too_long(flag: Flag) -> bool:
-    """Whether an opaque is longer than 32 bytes, its letter included."""
-    return len(flag.argument) > 31
+    """Whether an opaque is too long, its letter included."""
+    return not arith.opaque_allowed(len(flag.argument), Limits().opaque)
 
 
 def _store(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> MetaStore | Answer | Elsewhere:
@@ -262,19 +269,24 @@ def _store(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
     return refused._replace(clauses=("meta.ms.swallows", *refused.clauses), swallow=swallow)
 
 
+def storing_mode(argument: bytes) -> str | None:
+    """The store command that ms is, by the first byte behind its M; None if that is no mode."""
+    return next((mode for letter, mode in _MODES if argument[:1] == letter), None)
+
+
 def _mode(line: Line, length: int, rules: Rules) -> MetaStore | Answer | Elsewhere:
     """The store command that a well-formed line is, or the refusal of its mode or of its opaque."""
     word = next((flag.argument[:1] for flag in line.flags if flag.letter == "M"), b"S")
     swallow = arith.block_length(length)
     if word == b"\0":
         return Elsewhere(_NUL_MODE)
-    if word not in _MODES:
+    mode = storing_mode(word)
+    if mode is None:
         return Answer(BAD_MS_MODE, False, (*line.clauses, "meta.ms.bad-mode"), swallow=swallow)
     flags = line.number("F") or 0
     long = rules.traits.opaque_first == "yes" or rules.functions.fits(line.key, flags, length, rules)
     if _opaque_long(line) and long:
         return Answer(OPAQUE_LONG, False, (*line.clauses, "meta.flag.opaque-long"), swallow, might=("cmd_set",))
-    mode = _MODES[word]
     return MetaStore(line, mode, line.key, flags, length, (*line.clauses, f"meta.ms.mode-{mode}"))
 
 
@@ -300,22 +312,24 @@ def _debug(words: tuple[bytes, ...], clauses: tuple[str, ...], rules: Rules) -> 
 # ------------------------------------------------------------------------------------------------ base64
 
 
-_DIGITS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-
-
 def decode(word: bytes) -> bytes | None:
     """The key that a base64 word stands for, padding required; None if it is none, b"" if padding stands inside it.
 
     Bytes that are no digits are passed over.
     """
-    word = bytes(byte for byte in word if byte in _DIGITS or byte == ord("="))
-    body = word.rstrip(b"=")
-    after = body.partition(b"=")[2]
-    if len(word) % 4:
+    body = bytes(byte for byte in word if byte == ord("=") or scan.base64_digit(byte) >= 0)
+    digits = [scan.base64_digit(byte) for byte in body.rstrip(b"=")]
+    pads = len(body) - len(digits)
+    if len(body) % 4:
         return None
-    if after:
+    if arith.NO_NUMBER in digits:
         return b""
-    return binascii.a2b_base64(word) if body and len(word) - len(body) < 3 else None
+    length = scan.base64_length(len(digits), pads)
+    if length < 0:
+        return None
+    digits += [0] * pads
+    groups = (scan.base64_group(*digits[at : at + 4]) for at in range(0, len(digits), 4))
+    return bytes(byte for group in groups for byte in group)[:length]
 
 
 def encode(key: bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mcspec import arith, meta, text
 from mcspec import cache as store_rules
 from mcspec.answers import UNCOVERED, Done, counted, lapses
-from mcspec.arith import DEAD
+from mcspec.arith import DEAD, UNSURE
 from mcspec.cache import EITHER, NO, YES, Cache, Found, Item, Now
 from mcspec.pattern import OneOf, Owed, Piece, Span, Unique
 
@@ -53,13 +53,14 @@ def left(item: Item, now: Now) -> Piece:
         return b"-1"
     if item.dies.lo <= now.hi:
         return Span("seconds, of an item that is dead already", 0, 2**32 - 1)
-    return Span("seconds left", floor(item.dies.lo - now.hi), ceil(item.dies.hi - now.lo))
+    time = arith.until(now, item.dies)
+    return Span("seconds left", floor(time.lo), ceil(time.hi))
 
 
 def idle(item: Item, now: Now) -> Piece:
     """The seconds since the last use: never more than since the store, as not every use need be noted."""
-    last = item.seen or item.stored
-    return Span("seconds since the last use", max(0, floor(now.lo - last.hi)), max(0, ceil(now.hi - item.stored.lo)))
+    time = arith.since(now, item.seen or item.stored, item.stored)
+    return Span("seconds since the last use", floor(time.lo), ceil(time.hi))
 
 
 def _hit(item: Item, no: bytes, yes: bytes) -> Piece:
@@ -206,9 +207,10 @@ def _recached(flag: Flag, view: _View, now: Now, rules: Rules) -> tuple[_View, .
     reached = rules.functions.reached
     if due.lo >= dies.hi and reached(now, due) == DEAD:
         return (waits,)
-    if dies.hi < due.lo:
-        return (wins,)
-    return (waits,) if dies.lo >= due.hi and (dies.lo > due.hi or dies.lo == dies.hi) else (wins, waits)
+    shorter = arith.ends_before(dies, due)
+    if shorter == UNSURE:
+        return wins, waits
+    return (wins,) if shorter == DEAD else (waits,)
 
 
 def _shown(line: Line, view: _View, cache: Cache, now: Now, rules: Rules, *, drops: bool, compares: bool) -> Done:

@@ -113,3 +113,32 @@ def blank(word: bytes) -> bool:
 def counter(value: bytes) -> int | None:
     """The number that a stored value holds for incr and decr; None if it is not numeric."""
     return c_unsigned(value + b"\r\n")
+
+
+# ---------------------------------------------------------------------------------------------------- flags and keys
+
+
+def begins_flag(byte: int) -> bool:
+    """Whether a flag of the meta protocol may begin with this byte: from A to z, or a digit."""
+    return 65 <= byte <= 122 or 48 <= byte <= 57
+
+
+def base64_digit(byte: int) -> int:
+    """The six bits that a base64 digit stands for; NO_NUMBER if it is none."""
+    for first, last, value in ((65, 90, 0), (97, 122, 26), (48, 57, 52), (43, 43, 62), (47, 47, 63)):
+        if first <= byte <= last:
+            return byte - first + value
+    return NO_NUMBER
+
+
+def base64_group(first: int, second: int, third: int, fourth: int) -> tuple[int, int, int]:
+    """The three bytes that four digits stand for."""
+    bits = ((first * 64 + second) * 64 + third) * 64 + fourth
+    return bits // 65536, bits // 256 % 256, bits % 256
+
+
+def base64_length(digits: int, pads: int) -> int:
+    """Bytes that so many digits with so many `=` behind them stand for; NO_NUMBER if they are not padded right."""
+    if (digits + pads) % 4 or pads > 2 or digits == 0:
+        return NO_NUMBER
+    return (digits + pads) // 4 * 3 - pads
