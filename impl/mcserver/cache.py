@@ -59,7 +59,6 @@ class Cache(Memory):
         A flush in n seconds strikes at second now + n - 1 and takes every item stored up to the end of that second,
         also one stored after the command. A Unix time before the start flushes nothing and cancels a pending flush.
         """
-        self.stats.cmd_flush += 1
         if self.flush_at <= self.now:
             self._sweep()  # what an earlier flush took must not come back when a new one replaces it
         self.flush_at = NEVER

@@ -15,7 +15,7 @@ from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, SWALLOW, VALUE, WATCH
 from mcserver.retrieval import COPY_MAX, WORDS, Buffer, start
 from mcserver.settings import KEY_MAX, LINE_MAX
 from mcserver.storage import MODES, quick_set, read_header
-from mcserver.takeover import DUMPS, start_dump, watch_classes
+from mcserver.takeover import dump_word, start_dump, watch_classes
 
 _CR = 13
 _END = replies.END
@@ -205,7 +205,7 @@ class Connection(Framing):
                 self._phase = RETRIEVAL
             return
         tokens = [token for token in line.split(b" ") if token]
-        if word == b"watch" or (word == b"lru_crawler" and tokens[1:2] in DUMPS):
+        if word == b"watch" or (word == b"lru_crawler" and dump_word(tokens)):
             self._take_over(tokens, alone=begin == 0 or self._out[-1:] == [replies.META_NOOP])
             return
         handler = text.COMMANDS.get(word)
@@ -250,7 +250,8 @@ class Connection(Framing):
             return
         dump = start_dump(self._state, tokens, alone=alone)
         if isinstance(dump, bytes):
-            self._out.append(dump)
+            if not text.is_noreply(tokens):
+                self._out.append(dump)
         else:
             self._out.append(replies.OK)
             self._retrieval = dump

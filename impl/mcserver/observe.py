@@ -16,8 +16,9 @@ _PLAIN = "-_.~"
 WATCHER_LIMIT = 20
 #: Classes of log lines that can be watched here. Those of memcached's proxy, raw commands and system events exist there
 #: and are accepted: no such event happens in this server.
-CLASSES = frozenset(
-    b"fetchers mutations evictions connevents deletions sysevents rawcmds proxyreqs proxyevents proxyuser".split()
+#: In the order in which abbreviations are looked up.
+CLASSES = tuple(
+    b"rawcmds evictions fetchers mutations sysevents connevents proxyreqs proxyevents proxyuser deletions".split()
 )
 #: Classes that a bare ``watch`` stands for.
 DEFAULT = frozenset({b"fetchers"})

@@ -1,18 +1,27 @@
 """The ``stats`` command and its sub-commands."""
 
 from mcserver import replies
+from mcserver.admin import abbreviates
 from mcserver.state import ServerState
 from mcserver.stats import render
 from mcserver.stats_conns import connection_rows
 from mcserver.stats_memory import cachedump, items_rows, sizes, slabs_rows
 from mcserver.stats_rows import general_rows, settings_rows
 
+#: Sub-commands that may be cut short, in the order in which they are looked up.
+_SHORT = (b"reset", b"detail", b"settings", b"cachedump", b"conns", b"extstore")
+
 
 def stats(state: ServerState, tokens: list[bytes]) -> bytes:
     """Answer ``stats [sub-command]``; words after the sub-command's own are ignored."""
     if len(tokens) == 1:
         return render(general_rows(state))
-    match tokens[1]:
+    word = tokens[1]
+    for name in _SHORT:
+        if abbreviates(word, name):
+            word = name
+            break
+    match word:
         case b"reset":
             state.reset_stats()
             return replies.RESET
@@ -39,14 +48,8 @@ def stats(state: ServerState, tokens: list[bytes]) -> bytes:
 def _detail(state: ServerState, tokens: list[bytes]) -> bytes:
     if not state.settings.dump_allowed:
         return replies.DETAIL_REFUSED
-    match tokens[2] if len(tokens) > 2 else b"":
-        case b"on":
-            state.observer.count(True)
-            return replies.OK
-        case b"off":
-            state.observer.count(False)
-            return replies.OK
-        case b"dump":
-            return state.observer.dump()
-        case _:
-            return replies.DETAIL_USAGE
+    word = tokens[2] if len(tokens) > 2 else tokens[0]
+    if abbreviates(word, b"on") or abbreviates(word, b"off"):
+        state.observer.count(abbreviates(word, b"on"))
+        return replies.OK
+    return state.observer.dump() if abbreviates(word, b"dump") else replies.DETAIL_USAGE

@@ -101,6 +101,7 @@ def _delete(state: ServerState, tokens: list[bytes]) -> bytes:
 
 def _flush_all(state: ServerState, tokens: list[bytes]) -> bytes:
     quiet = is_noreply(tokens)
+    state.stats.cmd_flush += 1  # also where it is refused
     delay: int | None = 0
     if tokens[1:] not in _NO_DELAY:
         delay = strict_i32(tokens[1])
@@ -115,12 +116,12 @@ def _flush_all(state: ServerState, tokens: list[bytes]) -> bytes:
     return _SILENT if quiet else reply
 
 
-def _quiet(handler: Callable[[ServerState, list[bytes]], bytes]) -> Handler:
+def _quiet(handler: Handler) -> Handler:
     """Let a command end in ``noreply``."""
 
-    def wrapped(state: ServerState, tokens: list[bytes]) -> bytes:
+    def wrapped(state: ServerState, tokens: list[bytes]) -> bytes | None:
         reply = handler(state, tokens)
-        return _SILENT if is_noreply(tokens) else reply
+        return _SILENT if reply and is_noreply(tokens) else reply
 
     return wrapped
 
@@ -144,13 +145,18 @@ def _verbosity(state: ServerState, tokens: list[bytes]) -> bytes:
     return _SILENT if is_noreply(tokens) else reply
 
 
+def _debugtime(state: ServerState, tokens: list[bytes]) -> bytes | None:
+    # Without its option there is no such command.
+    return admin.debugtime(state, tokens) if state.settings.debugtime else unknown(tokens)
+
+
 #: Handlers by command word.
 COMMANDS: dict[bytes, Handler] = {
     b"cache_memlimit": _quiet(admin.memlimit),
-    b"debugtime": admin.debugtime,
+    b"debugtime": _quiet(_debugtime),
     b"lru": _quiet(admin.lru),
     b"lru_crawler": _quiet(admin.crawler),
-    b"shutdown": admin.shutdown,
+    b"shutdown": _quiet(admin.shutdown),
     b"slabs": _quiet(admin.slabs),
     b"decr": _arithmetic,
     b"delete": _delete,

@@ -27,6 +27,48 @@ LINES = [
     (b"slabs reassign 1 2", b"NOSPARE source class has no spare pages"),
     (b"slabs reassign 99 1", b"BADCLASS invalid src or dst class id"),
     (b"slabs reassign x 1", b"CLIENT_ERROR bad command line format"),
+    # Any beginning of a word will do, and the number of words counts.
+    (b"lru t 10 20 1 1", b"OK"),
+    (b"lru t 5", b"OK"),
+    (b"lru m f", b"OK"),
+    (b"lru mode segmentedx", b"ERROR"),
+    (b"lru tune 4294967295 1 1 1", b"OK"),
+    (b"lru tune 10 20 nan inf", b"OK"),
+    (b"lru tune 10 20 -1 nan", b"ERROR hot/warm age factors must be greater than 0"),
+    (b"lru_crawler e", b"ERROR failed to start lru crawler thread"),
+    (b"lru_crawler enable x", b"ERROR"),
+    (b"lru_crawler t 5", b"OK"),
+    (b"lru_crawler tocrawl 5 5", b"ERROR"),
+    (b"lru_crawler s x", b"CLIENT_ERROR bad command line format"),
+    (b"lru_crawler sleep x 1", b"ERROR"),
+    (b"lru_crawler crawl 1 2", b"ERROR"),
+    (b"lru_crawler c +1", b"OK"),
+    (b"lru_crawler crawl 4294967297", b"OK"),
+    (b"lru_crawler crawl ,", b"NOTSTARTED no items to crawl"),
+    (b"lru_crawler mgdump ,", b"NOTSTARTED no items to crawl"),
+    (b"lru_crawler crawl " + b"1," * 255 + b"x", b"BADCLASS invalid class id"),
+    (b"lru_crawler crawl " + b"1," * 255 + b"1x", b"OK"),
+    (b"slabs r 1 1", b"SAME src and dst class are identical"),
+    (b"slabs reassign 1 1 1", b"ERROR"),
+    (b"slabs a 1", b"OK"),
+    (b"slabs automove r .5", b"OK"),
+    (b"slabs automove f 0x1p3 x", b"OK"),
+    (b"slabs automove ratio 1e999", b"ERROR"),
+    (b"slabs automove ratio 1e-999", b"ERROR"),
+    (b"slabs automove ratio 0e-999", b"OK"),
+    (b"slabs automove ratio nan(1)", b"OK"),
+    (b"slabs automove ratio 1_0", b"ERROR"),
+    (b"slabs automove ratio", b"ERROR"),
+    (b"slabs automove w 2", b"CLIENT_ERROR automove window too low or too high"),
+    (b"slabs automove window", b"CLIENT_ERROR bad command line format"),
+    (b"stats re", b"RESET"),
+    (b"stats c", b"CLIENT_ERROR bad command line"),
+    (b"stats detail o", b"OK"),
+    (b"stats d x", b"CLIENT_ERROR usage: stats detail on|off|dump"),
+    (b"stats e", b"END"),
+    (b"stats item", b"ERROR"),
+    (b"watch x", b"ERROR"),
+    (b"debugtime p", b"ERROR"),
     (b"slabs automove 3", b"ERROR"),
     (b"slabs automove window 2", b"CLIENT_ERROR automove window too low or too high"),
     (b"slabs automove ratio 0.5", b"OK"),
@@ -42,6 +84,47 @@ LINES = [
 def test_line(server: Server, line: bytes, reply: bytes) -> None:
     """One line, one reply, and the connection goes on."""
     assert ask(server, line + b"\r\nversion\r\n").startswith(reply + b"\r\nVERSION")
+
+
+SILENT = (
+    b"lru_crawler metadump x",
+    b"lru_crawler sleep x",
+    b"slabs reassign 1 1",
+    b"lru mode",
+    b"shutdown",
+    b"debugtime p",
+)
+
+
+@pytest.mark.parametrize("line", SILENT)
+def test_noreply(server: Server, line: bytes) -> None:
+    """The last word silences the errors of these commands, too."""
+    assert ask(server, line + b"\r\n")
+    assert ask(server, line + b" noreply\r\nmn\r\n") == b"MN\r\n"
+
+
+def test_shutdown_takes_one_word() -> None:
+    """graceful, or its beginning, and nothing else; else the server goes on."""
+    server = create(["-A"])
+    for line in (b"shutdown x", b"shutdown graceful x", b"shutdown gracefully"):
+        assert ask(server, line + b"\r\n") == b"CLIENT_ERROR invalid shutdown mode\r\n"
+    for line in (b"shutdown", b"shutdown g", b"shutdown graceful"):
+        connection = server.open()
+        connection.send(line + b"\r\n")
+        assert connection.closed
+
+
+def test_flush_all_is_counted_also_when_refused() -> None:
+    """cmd_flush."""
+    server = create(["-F"])
+    ask(server, b"flush_all\r\nflush_all x\r\n")
+    assert rows(server)["cmd_flush"] == "2"
+
+
+def test_a_disabled_crawler_says_so_first() -> None:
+    """Before -X is heeded."""
+    server = create(["-X", "-o", "no_lru_crawler"])
+    assert ask(server, b"lru_crawler metadump all\r\n") == b"CLIENT_ERROR lru crawler disabled\r\n"
 
 
 def test_dumps(server: Server) -> None:
@@ -67,7 +150,7 @@ def test_crawl_reclaims(server: Server) -> None:
 def test_watch(server: Server) -> None:
     """A watcher gets lines of its classes, and its input is ignored."""
     watcher = server.open()
-    watcher.send(b"watch mutations deletions\r\n")
+    watcher.send(b"watch mut deletions\r\n")
     assert watcher.receive() == b"OK\r\n"
     ask(server, b"set k% 0 100 3\r\nabc\r\nget k%\r\ndelete k%\r\n")
     watcher.send(b"version\r\n")
