@@ -12,9 +12,12 @@ A STEP is one of those of a Conversation (``send`` with ``conn`` and ``cuts``, `
 It says what may have come on CONN since its last ``settle``.  With ``sentinel`` the runner first sends ``version`` CR
 LF, reads up to its answer, ``VERSION ...`` CR LF, and compares what stands before it; without, it reads until an
 allowed output has come.  With ``end`` the server closes the connection after the output.  Text and patterns are
-latin-1, a pattern matches the whole output.  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in
+latin-1, a pattern matches the whole output.  ``flushes`` says that it empties the server or changes it for everybody
+(``lru``, ``cache_memlimit`` ...).  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in
 seconds) or ``exact`` (only for an injected clock); the allowed outputs of ``moving`` know that a server's clock ticks
-in whole seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a VALUE line showed for KEY.
+in whole seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a reply showed together with KEY: a
+VALUE line, an ME line, or a meta reply with ``k`` and ``c``.  Keys begin with ``mcspec``, in base64 ``bWNzcGVj``, for
+which a runner may put another prefix of six bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mcconform import options
+from mcconform import options, safety
 from mcconform.conversation import (
     Advance,
     Close,
@@ -37,6 +40,7 @@ from mcconform.conversation import (
     Settle,
     Step,
     StopReading,
+    streams,
     width,
 )
 from mcconform.jsonform import to_record
@@ -44,12 +48,16 @@ from mcconform.observed import Uniques
 from mcconform.targets.tcp import SLACK, TICK
 from mcspec import Event, Happening, Now, Owed, Rules, State, Unique, World, idle, regex, step
 from mcspec import cache as spec_cache
+from mcspec.pattern import OneOf, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 EPOCH = 1_800_000_000.0
 """Unix time at which an export begins; it shows in no output."""
+
+LATER = EPOCH + 10_000_019
+"""Another one: what differs between the two depends on the date, and no file can hold it."""
 
 MOST_OUTPUT = 65536
 """Bytes of one output; vectors whose servers say more are left out."""
@@ -84,6 +92,10 @@ class _Live:
             elif isinstance(piece, Unique):
                 cache = spec_cache.bind(cache, piece.symbol, piece.symbol * SPACING) or cache
                 data += b"%d" % (piece.symbol * SPACING)
+            elif isinstance(piece, Span):
+                data += b"%d" % piece.lo  # some number: it is no cas unique
+            elif isinstance(piece, OneOf):
+                data += piece.choices[0]
         self.uniques.feed(conn, data)
         self.world = self.world._replace(cache=cache)
 
@@ -95,11 +107,12 @@ class _Live:
 class _Walk:
     """Steps every allowed world through a conversation."""
 
-    def __init__(self, rules: Rules, *, exact: bool) -> None:
+    def __init__(self, rules: Rules, *, exact: bool, epoch: float = EPOCH) -> None:
         self.rules = rules
         self.exact = exact
         self.lives = [_Live(World())]
-        self.time = EPOCH
+        self.time = epoch
+        self.dated = False
         self.open: dict[int, None] = {}
         self.gone: set[int] = set()
         self.last: int | None = None
@@ -185,6 +198,7 @@ class _Walk:
             said = live.said.pop(conn, [])
             key, one = _output(said)
             allowed[key] = one
+            self.dated = self.dated or any(isinstance(piece, Span) for owed in said for piece in owed.pieces)
             live.see(conn, said)
         if allowed.keys() == {""} and not sentinel and not ended:
             return
@@ -236,21 +250,28 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
     Raises:
         UnfitError: if it has none; the message says why.
     """
-    walk = _Walk(options.apply(rules, conversation.options), exact=conversation.exact)
-    for step_ in _joined(conversation.steps):
-        walk.take(step_)
-    for conn in list(walk.open):
-        walk.settle(conn)
+    walk = _walked(conversation, rules, EPOCH)
+    if walk.dated and walk.steps != _walked(conversation, rules, LATER).steps:
+        raise UnfitError("it shows how far away a date is")
     return {
         "id": conversation.id,
         "clauses": list(conversation.clauses),
         "profile": profile,
         "options": list(conversation.options),
         "clock": conversation.clock,
-        "flushes": conversation.flushes,
+        "flushes": any(safety.change_in(stream) is not None for stream in streams(conversation).values()),
         "note": conversation.note,
         "steps": walk.steps,
     }
+
+
+def _walked(conversation: Conversation, rules: Rules, epoch: float) -> _Walk:
+    walk = _Walk(options.apply(rules, conversation.options), exact=conversation.exact, epoch=epoch)
+    for step_ in _joined(conversation.steps):
+        walk.take(step_)
+    for conn in list(walk.open):
+        walk.settle(conn)
+    return walk
 
 
 def _joined(steps: tuple[Step, ...]) -> list[Step]:

@@ -51,14 +51,11 @@ def danger(conversation: Conversation) -> str | None:
 
 def danger_in(stream: bytes) -> str | None:
     """The same for the bytes that one connection writes, with the canonical key prefix."""
-    for word in FORBIDDEN:
-        if word in stream:
-            return f"it writes {word.decode()}"
+    shared = change_in(stream)
+    if shared is not None:
+        return shared
     if stream[:1] and stream[0] == _BINARY:
         return "it begins like the binary protocol"
-    with_word = _COMMANDS_WITH_WORD.search(stream)
-    if with_word is not None:
-        return f"it writes {with_word.group()[:-1].decode('latin-1').strip()} with an argument"
     for line in _READS.findall(stream):
         for key in line.split(b" "):
             if key and len(key) <= 250 and not key.startswith(PREFIX):
@@ -71,6 +68,17 @@ def danger_in(stream: bytes) -> str | None:
                 return f"it writes to a key of somebody else: {found.group()[:60].decode('latin-1')!r}"
         # The next match may begin inside this one: at any offset means at any offset.
         start = found.start() + 1
+    return None
+
+
+def change_in(stream: bytes) -> str | None:
+    """How these bytes change the server for everybody, or None if they do not."""
+    for word in FORBIDDEN:
+        if word in stream:
+            return f"it writes {word.decode()}"
+    with_word = _COMMANDS_WITH_WORD.search(stream)
+    if with_word is not None:
+        return f"it writes {with_word.group()[:-1].decode('latin-1').strip()} with an argument"
     return None
 
 

@@ -1,8 +1,6 @@
-"""Runs vectors exported by `mcspec vectors export` against a server; needs nothing but Python.
+"""Runs vectors exported by `mcspec vectors export`: `python run_vectors.py HOST:PORT vectors.jsonl [--flush]`.
 
-    python run_vectors.py HOST:PORT vectors.jsonl [--flush]
-
-`--flush` allows vectors that flush the server. Prints each vector that fails and a summary; exits 1 if any failed.
+`--flush` allows vectors that flush or reconfigure the server. Prints what fails and a summary; exits 1 if any failed.
 """
 
 # ruff: noqa: ANN001, ANN002, ANN201, ANN204, D102, D103 - as short as it would be in another language
@@ -11,22 +9,27 @@ import re
 import socket
 import sys
 import time
+from base64 import b64decode, b64encode
 from itertools import pairwise
 from pathlib import Path
 
 TIMEOUT = 5.0
+SHOWN = re.compile(
+    rb"(?s)VALUE (?P<key>\S+) \d+ (?P<size>\d+)(?: (?P<unique>\d+))?|ME (?P<me>\S+) .*cas=(?P<cas>\d+) .*"
+    rb"|(?:VA (?P<length>\d+)|HD|EX|NF|NS)(?P<flags> .*)?|.*"
+)
 
 
-def value_lines(data, seen):
-    """Remember the last cas unique of each key; values are skipped, whatever they look like."""
+def uniques(data, seen):
+    """Remember the last cas unique shown with each key; values are skipped, whatever they look like."""
     at = 0
-    while (end := data.find(b"\n", at)) >= 0:
-        words = data[at:end].split()
-        at = end + 1
-        if words[:1] == [b"VALUE"] and len(words) in (4, 5) and words[3].isdigit():
-            if len(words) == 5:
-                seen[words[1]] = int(words[4])
-            at += int(words[3]) + 2
+    while (end := data.find(b"\r\n", at)) >= 0:
+        shown = SHOWN.fullmatch(data, at, end)
+        flags = {word[:1]: word[1:] for word in (shown["flags"] or b"").split()}
+        key, unique = shown["key"] or shown["me"] or flags.get(b"k"), shown["unique"] or shown["cas"] or flags.get(b"c")
+        if key and unique and unique != b"0":
+            seen[b64decode(key) if b"b" in flags else key] = int(unique)
+        at = end + 2 + int(shown["size"] or shown["length"] or -2) + 2
 
 
 class Runner:
@@ -49,8 +52,8 @@ class Runner:
             return part["repeat"].encode("latin-1") * part["times"]
         if "time" in part:
             return b"%d" % (time.time() + part["time"])
-        number = self.seen.get(part["cas"].encode("latin-1"), -part.get("offset", 0))
-        return b"%d" % (number + part.get("offset", 0))
+        offset = part.get("offset", 0)
+        return b"%d" % (self.seen.get(part["cas"].encode("latin-1"), -offset) + offset)
 
     def send(self, step):
         conn = step.get("conn", 0)
@@ -67,10 +70,8 @@ class Runner:
         """More bytes of a connection; False at its end, None when nothing comes."""
         try:
             more = self.socket(conn).recv(65536)
-        except ConnectionResetError:
-            return False
-        except TimeoutError:
-            return None
+        except (ConnectionResetError, TimeoutError) as error:
+            return None if isinstance(error, TimeoutError) else False
         self.data[conn] += more
         return bool(more)
 
@@ -88,7 +89,7 @@ class Runner:
                 re.fullmatch(one["regex"], text) if "regex" in one else text == one["text"] for one in step["allow"]
             )
             if fits and (not step["end"] or more is False):
-                value_lines(text.encode("latin-1"), self.seen)
+                uniques(text.encode("latin-1"), self.seen)
                 self.data[conn] = b""
                 return None
             if not more:
@@ -109,8 +110,7 @@ class Runner:
         else:
             made = self.sockets.pop(next(iter(step.values())), None)
             if made is not None:
-                if "reset" in step:
-                    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"%c\0\0\0\0\0\0\0" % ("reset" in step))
                 made.close()
         return None
 
@@ -133,7 +133,8 @@ def main(where, path, *flags):
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for number, line in enumerate(Path(path).read_text(encoding="ascii").splitlines()):
         # Keys of its own for each vector, of the same length: what one leaves behind does not disturb the next.
-        vector = json.loads(line.replace("mcspec", f"v{(number + int(time.time())) % 10**5:05}"))
+        own = f"v{(number + int(time.time() * 1000)) % 16**5:05x}"
+        vector = json.loads(line.replace("bWNzcGVj", b64encode(own.encode()).decode()).replace("mcspec", own))
         if vector["options"] or vector["clock"] == "exact" or (vector["flushes"] and "--flush" not in flags):
             counts["skipped"] += 1
             continue

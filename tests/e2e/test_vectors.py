@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mcspec import clauses
 from tests import conftest
 from tests.e2e.support import ROOT, mcspec
 
@@ -99,18 +100,48 @@ def test_memcached_allows_every_vector_of_its_profile(start_memcached: Start, tm
 
 
 @pytest.mark.slow
-def test_the_bundled_server_allows_every_vector_of_base(start_mcserver: Start, tmp_path: Path) -> None:
-    lines = exported(tmp_path, "base")
-    passed = run_all(lines, start_mcserver, tmp_path)
-    print(f"{passed} of {len(lines)} vectors ran")
+def test_the_bundled_server_allows_every_vector_of_base(base: list[str], start_mcserver: Start, tmp_path: Path) -> None:
+    passed = run_all(base, start_mcserver, tmp_path)
+    print(f"{passed} of {len(base)} vectors ran")
     assert passed >= LEAST
 
 
-def test_a_wrong_server_does_not_pass(start_mcserver: Start, tmp_path: Path) -> None:
-    """The runner can fail: a server whose largest item is 1 KiB is another server. A failure may cost a time-out."""
-    lines = [line for line in exported(tmp_path, "base") if "text.append.too-large" in line or '"repeat"' in line]
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The export by the base profile."""
+    return exported(tmp_path_factory.mktemp("base"), "base")
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [(("-I", "1k"), "text.append.too-large"), (("-C",), "meta.flag.cas"), (("-C",), "meta.me.line")],
+)
+def test_a_wrong_server_does_not_pass(
+    options: tuple[str, ...], wanted: str, base: list[str], start_mcserver: Start, tmp_path: Path
+) -> None:
+    """The runner can fail: a server whose largest item is 1 KiB, or that has no cas uniques, is another server."""
+    lines = [line for line in base if f'"{wanted}"' in line and '"options":[]' in line]
     path = tmp_path / "vectors.jsonl"
-    path.write_text("".join(f"{line}\n" for line in lines[:4]), encoding="ascii")
-    command = [sys.executable, "-I", "-S", str(RUNNER), start_mcserver("-I", "1k").target, str(path)]
+    path.write_text(f"{lines[0]}\n", encoding="ascii")
+    command = [sys.executable, "-I", "-S", str(RUNNER), start_mcserver(*options).target, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1, done.stdout
+
+
+def test_the_export_holds_both_protocols(base: list[str]) -> None:
+    """Nearly every must-clause has a vector that the runner runs; numbers that depend on the moment are patterns."""
+    vectors = [json.loads(line) for line in base]
+    held = {clause for vector in vectors if vector["clock"] != "exact" for clause in vector["clauses"]}
+    for chapter in ("text", "meta"):
+        must = {id_ for id_, one in clauses.load().items() if one.level == "must" and id_.startswith(f"{chapter}.")}
+        assert len(must & held) > 0.95 * len(must), must - held
+    shown = [
+        one["regex"]
+        for vector in vectors
+        for step in vector["steps"]
+        for one in step.get("allow", ())
+        if "regex" in one
+    ]
+    assert any(re.search(r"\\ t\(\?:9", pattern) for pattern in shown), "seconds left"
+    assert any("h(?:0|1)" in pattern.replace("\\", "") or "(?:h0|h1)" in pattern for pattern in shown), "either"
+    assert any("c[1-9][0-9]{0,19}" in pattern for pattern in shown), "a cas unique"
