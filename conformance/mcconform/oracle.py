@@ -118,7 +118,7 @@ class _Live:
             self.log = self.log, owed
         if owed.report:
             busy = any(other.state in _MID_REQUEST for number, other in self.world.conns.items() if number != conn)
-            moment = statistics.Moment(owed.report, self.total(), self.world.cache, busy)
+            moment = statistics.Moment(owed.report.name, self.total(), owed.report.cache, busy)
             self.moments[conn] = (*self.moments.get(conn, ()), moment)
 
     def total(self) -> counters.Tally:

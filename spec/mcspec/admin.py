@@ -315,7 +315,12 @@ def _crawl(words: Words, clauses: Clauses, rules: Rules, *, quiet: bool) -> Read
             OneOf((OK, _BUSY, _NOT_STARTED, _ENDING, CRAWLER_OFF)), clauses, "admin.crawler.crawl", quiet=False
         )
     late = b"ERROR cannot pipeline other commands before %s\r\n" % word
-    instead = ((late, "admin.dump.first"), (_BUSY, "admin.dump.busy"), (CRAWLER_OFF, "admin.dump.busy"))
+    instead = (
+        (late, "admin.dump.first"),
+        (_BUSY, "admin.dump.busy"),
+        (CRAWLER_OFF, "admin.dump.busy"),
+        (_ENDING, "admin.dump.busy"),
+    )
     if word == b"metadump":
         begins: tuple[Piece, ...] = (OK, METADUMP) if rules.traits.dump_begins == "ok" else (METADUMP,)
         return Said(begins, (*clauses, "admin.metadump.framing"), instead=instead)

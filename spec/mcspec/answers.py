@@ -8,7 +8,7 @@ from mcspec import admin, arith, counters, text
 from mcspec import cache as store_rules
 from mcspec.arith import ALIVE
 from mcspec.cache import Cache, Item, Now, Result
-from mcspec.pattern import VERSION, Owed, Piece, Unique
+from mcspec.pattern import VERSION, Owed, Piece, Report, Unique
 from mcspec.storing import Entry
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _said(request: admin.Said, cache: Cache, rules: Rules) -> Done:
         if request.limit < rules.limits.memory:
             # What no longer fits may go: the server is as full as it may be.
             cache = cache._replace(allocated=max(cache.allocated, rules.limits.memory))
-    owed = Owed(pieces, request.clauses, counts=request.counts, details=limits, report=request.report)
+    report = Report(request.report, cache) if request.report else None
+    owed = Owed(pieces, request.clauses, counts=request.counts, details=limits, report=report)
     return Done(cache, owed)
 
 

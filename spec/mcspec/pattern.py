@@ -53,13 +53,20 @@ VERSION = Text("VERSION and the server's version", rb"", rb"VERSION [!-~][ -~]*"
 STATISTICS = Text("STAT lines and END", rb"STAT [^ \r\n]+ [^\r\n]*", rb"END")
 
 
+class Report(NamedTuple):
+    """The name of a report of numbers, and the cache at the moment that it tells of."""
+
+    name: str
+    cache: Cache
+
+
 class Owed(NamedTuple):
     """What one request owes: the pieces of its reply (none if it is silent), and the clauses that say so.
 
     `drops` marks a reply of a server that may lose, with it, replies that were queued before it. `opens` is set by who
     queues replies: before this one the server may have written what it had. `counts` are the counters that go up by
     one for each time they stand here, `might` those that perhaps do, and `details` what is counted of the prefix of a
-    key (`mcspec.counters`). `report` names the statistics that the reply shows (`mcspec.statistics`).
+    key (`mcspec.counters`). `report` is what the reply is to show of numbers (`mcspec.statistics`).
     """
 
     pieces: tuple[Piece, ...]
@@ -70,7 +77,7 @@ class Owed(NamedTuple):
     counts: tuple[str, ...] = ()
     might: tuple[str, ...] = ()
     details: tuple[tuple[int, bytes], ...] = ()
-    report: str = ""
+    report: Report | None = None
 
 
 class Fit(Enum):

@@ -120,7 +120,7 @@ def _formed(form: int, names: tuple[str, ...], rows: dict[str, str]) -> Iterator
 
 # ------------------------------------------------------------------------------------------------ stats
 
-_NUMBERED = (
+GENERAL_ROWS = (
     *("pid", "uptime", "time", "pointer_size", "max_connections", "curr_connections", "total_connections"),
     *("rejected_connections", "connection_structures", "bytes_read", "bytes_written", "limit_maxbytes"),
     *("accepting_conns", "listen_disabled_num", "threads", "conn_yields", "hash_power_level", "hash_bytes"),
@@ -129,9 +129,9 @@ _NUMBERED = (
 
 
 def _general(moment: Moment, rows: dict[str, str], base: Base, rules: Rules) -> Iterator[Check]:
-    yield _present("stats.general.rows", (*_NUMBERED, "version", "rusage_user", "rusage_system"), rows)
+    yield _present("stats.general.rows", (*GENERAL_ROWS, "version", "rusage_user", "rusage_system"), rows)
     yield _present("stats.general.counters", tuple(COUNTERS), rows)
-    yield from _formed(_INTEGER, (*_NUMBERED, *COUNTERS), rows)
+    yield from _formed(_INTEGER, (*GENERAL_ROWS, *COUNTERS), rows)
     yield from _formed(_SECONDS, ("rusage_user", "rusage_system"), rows)
     if moment.tally.limit is None:
         yield from _limits("stats.general.limits", _GENERAL_LIMITS, rows, rules)
@@ -248,7 +248,7 @@ def _gauge(
 
 # ------------------------------------------------------------------------------------------------ sub-commands
 
-_SET = (
+SETTING_ROWS = (
     *("maxbytes", "maxconns", "tcpport", "udpport", "inter", "verbosity", "oldest", "evictions", "domain_socket"),
     *("umask", "growth_factor", "chunk_size", "num_threads", "stat_key_prefix", "detail_enabled", "reqs_per_event"),
     *("cas_enabled", "tcp_backlog", "binding_protocol", "item_size_max", "flush_enabled"),
@@ -267,7 +267,7 @@ _SET_FLAGS = ("evictions", "detail_enabled", "cas_enabled", "flush_enabled")
 
 
 def _settings(moment: Moment, rows: dict[str, str], _base: Base, rules: Rules) -> Iterator[Check]:
-    yield _present("stats.settings.rows", _SET, rows)
+    yield _present("stats.settings.rows", SETTING_ROWS, rows)
     yield from _formed(_INTEGER, _SET_INTEGERS, rows)
     yield from _formed(_FLAG, _SET_FLAGS, rows)
     names = (
@@ -307,7 +307,7 @@ def _classes(rows: dict[str, str]) -> dict[int, dict[str, str]]:
     return found
 
 
-_ITEM_ROWS = (
+ITEM_ROWS = (
     *("number", "age", "evicted", "evicted_nonzero", "evicted_time", "outofmemory", "tailrepairs", "reclaimed"),
     *("expired_unfetched", "evicted_unfetched"),
 )
@@ -317,8 +317,8 @@ def _items(moment: Moment, rows: dict[str, str], base: Base, rules: Rules) -> It
     total = 0
     for number, row in _classes(rows).items():
         yield _check("stats.items.class", "a slab class from 1 to 63", str(number), holds=1 <= number <= 63)
-        yield _present("stats.items.rows", _ITEM_ROWS, row)
-        yield from _formed(_INTEGER, _ITEM_ROWS, row)
+        yield _present("stats.items.rows", ITEM_ROWS, row)
+        yield from _formed(_INTEGER, ITEM_ROWS, row)
         total += int(row["number"])
     yield from _gauge("items:number", "stats.items.number", total, _held(moment.cache, rules).items, moment, base)
 
