@@ -33,7 +33,10 @@ THREADS = 96
 
 
 FEW = 20
-"""Vectors whose splits are run in this process: starting others would take longer."""
+"""Vectors that are run, with or without splits, in this process: starting others would take longer."""
+
+BATCH = 40
+"""Vectors that one process runs in a row."""
 
 CONFIRMED = 3
 """Missing answers that are confirmed with patience; later ones are believed at once."""
@@ -109,24 +112,46 @@ class Campaign:
 
     def _vectors(self, found: list[Conversation]) -> None:
         """Untimed ones at once; timed ones meanwhile in threads; those that need the server for themselves last."""
-        if self.target.clock != "sleep":
+        waits = self.target.clock == "sleep"
+        alone = {c.id for c in found if c.alone or c.options} if not self.target.immediate else set()
+        timed = [c for c in found if waits and c.clock == "moving" and c.id not in alone]
+        apart = alone | {c.id for c in timed}
+        with ThreadPoolExecutor(THREADS) as pool:
+            waiting: list[Future[Result]] = [pool.submit(self._execute, c) for c in timed]
+            try:
+                self._together([c for c in found if c.id not in apart])
+            finally:
+                results = [future.result() for future in waiting]
+        for result in results:
+            self._record(result)
+        for conversation in found:
+            if conversation.id in alone:
+                self.submit(conversation)
+
+    def _together(self, found: list[Conversation]) -> None:
+        """Conversations that do not disturb each other, in batches at the same time; recorded in their order."""
+        place = None if len(found) < FEW else workers.where(self.target)
+        if place is None:
             for conversation in found:
                 self.submit(conversation)
             return
-        alone = [c for c in found if c.alone or c.options]
-        timed = [c for c in found if c.clock == "moving" and c not in alone]
-        with ThreadPoolExecutor(THREADS) as pool:
-            waiting: list[tuple[Conversation, Future[Result]]] = [(c, pool.submit(self._execute, c)) for c in timed]
-            try:
-                for conversation in found:
-                    if conversation not in timed and conversation not in alone:
-                        self.submit(conversation)
-            finally:
-                results = [future.result() for _, future in waiting]
-        for result in results:
-            self._record(result)
-        for conversation in alone:
-            self.submit(conversation)
+        pool = workers.Workers(place)
+        try:
+            batches = [found[at : at + BATCH] for at in range(0, len(found), BATCH)]
+            running = [
+                (batch, pool.submit(workers.Batch(batch, [self._prefixes.take() for _ in batch], self.setting)))
+                for batch in batches
+            ]
+            for batch, future in running:
+                self._check_time()
+                results = future.result()
+                for result in results:
+                    self._record(self._alive(result))
+                # A batch ends with its first failure.
+                for conversation in batch[len(results) :]:
+                    self.submit(conversation)
+        finally:
+            pool.close()
 
     def _splits(self) -> None:
         """The splits of each vector, several vectors at the same time; those that flush the server alone, last."""
@@ -162,11 +187,16 @@ class Campaign:
 
     def _confirmed(self, result: Result, group: splits.Group) -> Result:
         """A split's result: a failure while the server was down is run again; a deviation stays one."""
-        if result.difference is not None and (result.difference.kind in shrink.DEATHS or self.target.death()):
-            result = self._execute(result.conversation)
+        result = self._alive(result)
         deviates = self._judged.get(group.source) is Verdict.DEVIATES
         if deviates and result.verdict is Verdict.PASS:
             return replace(result, verdict=Verdict.DEVIATES, held=frozenset())
+        return result
+
+    def _alive(self, result: Result) -> Result:
+        """The result, or that of another run if the server was down."""
+        if result.difference is not None and (result.difference.kind in shrink.DEATHS or self.target.death()):
+            return self._execute(result.conversation)
         return result
 
     def _check_time(self) -> None:

@@ -89,7 +89,6 @@ class Conduct:
         self.inbox: dict[int, list[bytes | None]] = {}
         self.more = b""
         self.last: int | None = None
-        self.fresh: int | None = None
         judge = setting.judge
         self.flags: list[flags.Used] = []
         alone = setting.allow_flush
@@ -130,10 +129,11 @@ class Conduct:
             self.stopped.discard(conn)
             self.session.resume(conn)
         self._settle(tuple(self.opened))
+        if not self.setting.fresh:
+            return
         fresh = max(self.opened, default=-1) + 1
         self._open(fresh)
         self._settle((fresh,))
-        self.fresh = fresh
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -326,14 +326,14 @@ class Conduct:
         farewell = leftovers.farewell(self.original, self.prefix, foreign=self.setting.allow_flush)
         if not farewell:
             return
-        conn = self.fresh
-        if conn is None or conn in self.over:
+        conn = next((conn for conn in reversed(self.opened) if self._usable(conn)), None)
+        if conn is None:
             conn = max(self.opened) + 1
             try:
                 self.session.open(conn)
             except TargetError:
                 return
-        answers = self.oracle.refusal is None
+        answers = self.oracle.refusal is None and self.setting.fresh
         self.session.write(conn, farewell + SENTINEL if answers and not self.original.flushes else farewell)
         if self.original.flushes or answers:
             # Until this is done, the counters that the next conversation reads still move.
@@ -341,6 +341,10 @@ class Conduct:
             while time.monotonic() < deadline:
                 if any(number == conn for number, _ in self.session.pump(0.1)):
                     break
+
+    def _usable(self, conn: int) -> bool:
+        """Whether a request can be sent there."""
+        return conn not in self.over and conn not in self.stopped and self.oracle.at_boundary(conn)
 
     def _verdict(self) -> Result:
         self._hear()

@@ -38,6 +38,8 @@ class Setting(NamedTuple):
     allow_flush: bool = False
     timeout: float = TIMEOUT
     patience: float = PATIENCE
+    fresh: bool = True
+    """Whether a connection that is opened last must work too; the next conversation of a batch shows that as well."""
 
 
 def run(conversation: Conversation, target: Target, setting: Setting, prefix: bytes) -> Result:

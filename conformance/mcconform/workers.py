@@ -73,8 +73,10 @@ def _begin(place: Where) -> None:
 
 def _run(batch: Batch) -> list[Result]:
     results: list[Result] = []
-    for conversation, prefix in zip(batch.conversations, batch.prefixes, strict=True):
-        result = attempt(conversation, _TARGETS[0], batch.setting, prefix)
+    for number, (conversation, prefix) in enumerate(zip(batch.conversations, batch.prefixes, strict=True), 1):
+        # That new connections are served is shown by the conversation after it.
+        setting = batch.setting._replace(fresh=number == len(batch.conversations))
+        result = attempt(conversation, _TARGETS[0], setting, prefix)
         results.append(result)
         if result.difference is not None:
             break
