@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,14 +62,28 @@ def draw_limits() -> str:
     return table(["limit", "value", "unit and source"], rows)
 
 
-def draw_clauses() -> str:
-    """The clauses in the order and under the sections of their documents, each with its id as anchor."""
+CHAPTERS = {"text": "text", "meta": "meta", "stats": "statistics", "admin": "administration", "memory": "memory"}
+"""The chapters of the clauses, by how their ids begin, each with the page that holds it."""
+
+
+def draw_chapters() -> str:
+    """How many clauses of each level a chapter has, and where they stand."""
+    levels = Counter((name.split(".")[0], clause.level) for name, clause in clauses.load().items())
+    rows = [
+        [f"[{page}]({page}.md)", code(f"{chapter}.*"), *(levels[chapter, level] for level in clauses.LEVELS)]
+        for chapter, page in CHAPTERS.items()
+    ]
+    every = [sum(number for (_, of), number in levels.items() if of == level) for level in clauses.LEVELS]
+    return table(["chapter", "ids", *clauses.LEVELS], [*rows, ["all", "", *every]])
+
+
+def draw_clauses(chapter: str) -> str:
+    """The clauses of a chapter in the order and under the sections of its document, each with its id as anchor."""
     known = clauses.load()
-    levels = Counter(clause.level for clause in known.values())
-    counts = ", ".join(f"{number} {level}" for level, number in levels.items())
-    parts = [f"{len(known)} clauses: {counts}.\n"]
-    section = None
+    parts, section = [], None
     for clause in known.values():
+        if not clause.id.startswith(f"{chapter}."):
+            continue
         if clause.section != section:
             section = clause.section
             parts.append(f"## {section}\n")
@@ -223,7 +238,8 @@ def draw_server() -> str:
 
 
 FRAGMENTS: dict[str, Callable[[], str]] = {
-    "clauses": draw_clauses,
+    "chapters": draw_chapters,
+    **{f"clauses-{chapter}": partial(draw_clauses, chapter) for chapter in CHAPTERS},
     "command-line": draw_command_line,
     "conversation-format": draw_conversation_format,
     "event-log": draw_event_log,

@@ -6,6 +6,8 @@ exptime of append, the blanks behind a counter that became shorter, errors of ar
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -151,6 +153,12 @@ def course(one: Difference, protocol: str) -> tuple[bytes, tuple[bytes, bytes], 
     """What is sent first, then the request and the look, each with its answer."""
     text = protocol == "text"
     return one.before, one.text if text else one.meta, (one.look, one.after_text if text else one.after_meta)
+
+
+def test_the_documentation_names_each() -> None:
+    page = Path(__file__).parents[2] / "docs/meta.md"
+    section = page.read_text(encoding="utf-8").partition("## Said in both protocols")[2]
+    assert re.findall(r"^\| (.*?) \|", section, re.MULTILINE)[2:] == list(DIFFERENCES)
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
