@@ -34,7 +34,9 @@ def carry_out(line: Line, cache: Cache, now: Now, rules: Rules) -> tuple[Done, .
     lost = lapses(known, line.key, now, rules)
     for found in rules.functions.find(known, line.key, now, rules):
         for end in _COMMANDS[line.word](line, found, now, rules):
-            clauses = line.clauses + found.clauses + end.owed.clauses
+            # That it went in its turn says more than that it is a miss.
+            turn = found.clauses if found.clauses == ("memory.order.oldest",) else ()
+            clauses = line.clauses + (() if turn else found.clauses) + end.owed.clauses + turn
             done.append(end._replace(owed=end.owed._replace(clauses=clauses, might=end.owed.might + lost)))
     return tuple(done)
 
