@@ -30,10 +30,10 @@ NEAR = 8
 MOST_PIECES = 4096
 """A composition has at most so many pieces."""
 
-LARGE, MOST_LARGE = 65536, 24
+LARGE, MOST_LARGE = 65536, 8
 """Above so many bytes a stream is cut in two in so many places at most: each costs as much as a hundred short ones."""
 
-LINES = 4000
+LINES = 2000
 """Lines that the two-way splits of one stream may have together: fifty pipelined requests cost as much as fifty."""
 
 SIZES = (2, 7)
