@@ -1,6 +1,8 @@
 # Every target makes the environment it needs: Python 3.11, pip and make are enough.
 PYTHON ?= python3
 ARGS ?=
+# Tests run in that many processes, a file in one of them.
+JOBS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
@@ -26,7 +28,7 @@ verify: $(READY) ## explore the models and prove their laws (ARGS=--mutants plan
 	$(BIN)/mcspec verify $(ARGS)
 
 test: $(READY) memcached ## run every test; judges the real memcached too where it can be had
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # Without it the tests that need it are skipped, visibly; CI sets MCSPEC_REQUIRE_MEMCACHED=1 and fails.
 memcached:
