@@ -1,6 +1,6 @@
 """Adding to and subtracting from a stored number: incr, decr and ma."""
 
-from mcserver.cache import Cache, Outcome, item_size
+from mcserver.cache import Cache, Outcome
 from mcserver.numbers import U64, lenient_u64
 from mcserver.settings import ARITHMETIC_ITEM_MAX
 
@@ -44,7 +44,7 @@ def add_delta(
     text = b"%d" % value
     padded = text.ljust(length)
     if len(padded) != length:
-        size = item_size(key, item.flags, len(text))  # far below any limit of items
+        size = cache.item_size(key, item.flags, len(text))  # far below any limit of items
         if not cache.make_room(size):
             return Outcome.NO_MEMORY
         block = b"VALUE %b %d %d\r\n%b\r\n" % (key, item.flags, len(text), text)

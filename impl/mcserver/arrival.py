@@ -1,7 +1,7 @@
 """A value on its way in: collected and stored when it is whole, or dropped byte by byte when it was refused."""
 
 from mcserver import replies
-from mcserver.cache import NEVER, Cache, Outcome, StoreMode, item_size
+from mcserver.cache import NEVER, Cache, Outcome, StoreMode
 from mcserver.metaset import complete
 from mcserver.stats import Stats
 from mcserver.storage import StoreHeader
@@ -40,7 +40,7 @@ class Arrival:
         #: What came of the value, once it was whole and could be stored or not.
         self.outcome: Outcome | None = None
         if not self._refusal:
-            self._hold(item_size(header.key, header.flags, header.length))
+            self._hold(cache.item_size(header.key, header.flags, header.length))
         #: Whether the value is collected (True) or swallowed.
         self.kept = not self._refusal
         #: Bytes still to come, the line end included.

@@ -7,9 +7,9 @@ formatting and no copy. Time is whole seconds and is set from outside (`Cache.no
 from collections.abc import Callable
 from itertools import count, repeat
 
-from mcserver.items import NEVER, Block, Item, Outcome, StoreMode, item_size
+from mcserver.items import NEVER, Block, Item, Outcome, StoreMode
 from mcserver.memory import Memory
-from mcserver.settings import RELATIVE_MAX, Settings
+from mcserver.settings import CAS_SIZE, FLAGS_SIZE, ITEM_OVERHEAD, RELATIVE_MAX, Settings
 from mcserver.stats import Stats
 
 #: tuning: how many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
@@ -20,13 +20,13 @@ _LINE_END = 2
 #: Seconds between two moves of one item to the front, in flat mode.
 _BUMP_INTERVAL = 60
 
-__all__ = ["NEVER", "Block", "Cache", "Item", "Outcome", "StoreMode", "item_size"]
+__all__ = ["NEVER", "Block", "Cache", "Item", "Outcome", "StoreMode"]
 
 
 class Cache(Memory):
     """All items of a server. Operations take live keys of at most 250 bytes and never raise."""
 
-    __slots__ = ("_past", "_started", "item_size_max", "next_cas", "on_lookup", "segmented", "with_cas")
+    __slots__ = ("_past", "_started", "item_size_max", "next_cas", "on_lookup", "overhead", "segmented", "with_cas")
 
     def __init__(self, settings: Settings, stats: Stats, now: int) -> None:
         """Start empty at second `now`."""
@@ -40,6 +40,8 @@ class Cache(Memory):
         #: Called with every key that is looked up and the item found; None costs next to nothing.
         self.on_lookup: Callable[[bytes, Item | None], None] | None = None
         self.with_cas = settings.cas
+        #: Bytes an item takes beside key, flags and value.
+        self.overhead = ITEM_OVERHEAD if settings.cas else ITEM_OVERHEAD - CAS_SIZE
         #: tuning: Any first number would do; memcached gives 2.
         self.next_cas: Callable[[], int] = (count(2) if settings.cas else repeat(0)).__next__
 
@@ -147,6 +149,10 @@ class Cache(Memory):
 
     # -- storing ------------------------------------------------------------------------------------------------
 
+    def item_size(self, key: bytes, flags: int, length: int) -> int:
+        """Bytes an item is accounted with, by memcached's layout; `length` is the value's."""
+        return self.overhead + len(key) + 1 + (FLAGS_SIZE if flags else 0) + length + _LINE_END
+
     def put(
         self,
         key: bytes,
@@ -236,7 +242,7 @@ class Cache(Memory):
         """Put `value` behind or before that of the live item `old`; the new item's cas unique is `unique`."""
         own = memoryview(old.block)[old.head : -_LINE_END]
         length = len(own) + len(value)
-        size = item_size(key, old.flags, length)
+        size = self.item_size(key, old.flags, length)
         if size > self.item_size_max or not self.make_room(size):
             return Outcome.NOT_STORED
         start = b"VALUE %b %d %d\r\n" % (key, old.flags, length)

@@ -1,16 +1,13 @@
-"""What the store holds: an item, its size, and the names of what can be done and what may come of it."""
+"""What the store holds: an item, and the names of what can be done and what may come of it."""
 
 import sys
 from enum import IntEnum
 from typing import Final
 
-from mcserver.settings import FLAGS_SIZE, ITEM_OVERHEAD
 from mcserver.slabs import SlabClass
 
 #: An item's bytes as sent: never written to once the item is stored, so replies may refer to them.
 Block = bytes | bytearray
-
-_LINE_END = 2
 
 #: Marks of an item: its key was given in base64; its value is out of date; a client was told to renew it.
 BINARY: Final = 1
@@ -73,8 +70,3 @@ class Item:
         self.fetched = False
         #: What the meta commands note down: `BINARY`, `STALE`, `TOKEN_SENT`.
         self.marks = marks
-
-
-def item_size(key: bytes, flags: int, length: int) -> int:
-    """Bytes an item is accounted with, by memcached's layout; `length` is the value's."""
-    return ITEM_OVERHEAD + len(key) + 1 + (FLAGS_SIZE if flags else 0) + length + _LINE_END

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mcserver import replies
 from mcserver.arithmetic import add_delta
-from mcserver.cache import NEVER, Cache, Item, Outcome, StoreMode, item_size
+from mcserver.cache import NEVER, Cache, Item, Outcome, StoreMode
 from mcserver.items import BINARY, STALE, TOKEN_SENT
 from mcserver.metaflags import Flags, decode_key, key_reply, opaque_fits, read, well_formed
 from mcserver.retrieval import COPY_MAX, Buffer
@@ -74,7 +74,7 @@ def _debug(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
 
 def create(cache: Cache, key: bytes, value: bytes, unique: int | None) -> Item | None:
     """Store `value` under a key that is missing, with flags 0 and to stay; None when there is no room for it."""
-    size = item_size(key, 0, len(value))
+    size = cache.item_size(key, 0, len(value))
     if not cache.make_room(size):
         return None
     head = b"VALUE %b 0 %d\r\n" % (key, len(value))
@@ -245,7 +245,7 @@ def _remove(state: ServerState, item: Item, flags: Flags) -> bool:
         if not stale:
             _count_delete(cache, item)
         client_flags = flags.flags or 0
-        size = item_size(key, client_flags, 0)
+        size = cache.item_size(key, client_flags, 0)
         if not cache.make_room(size):
             return False
         block = b"VALUE %b %d 0\r\n\r\n" % (key, client_flags)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 KIB = 1024
 MIB = 1024 * 1024
 
-#: Every item costs this many bytes beside key, flags and value: a 48-byte header and an 8-byte cas unique.
+#: Every item costs this many bytes beside key, flags and value: a 48-byte header and a cas unique ...
 ITEM_OVERHEAD = 56
+#: ... which takes so many of them, and none with ``-C``.
+CAS_SIZE = 8
 #: Stored client flags cost this many bytes, unless they are 0.
 FLAGS_SIZE = 4
 #: Longest key in bytes.

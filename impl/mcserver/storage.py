@@ -1,10 +1,10 @@
 """Header lines of the storage commands: set add replace append prepend cas."""
 
 from mcserver import replies
-from mcserver.cache import NEVER, Cache, StoreMode, item_size
+from mcserver.cache import NEVER, Cache, StoreMode
 from mcserver.metaflags import Flags
 from mcserver.numbers import lenient_i32, lenient_u32, strict_i32, strict_u64
-from mcserver.settings import ITEM_OVERHEAD, KEY_MAX, VALUE_LENGTH_MAX
+from mcserver.settings import KEY_MAX, VALUE_LENGTH_MAX
 from mcserver.stats import Stats
 from mcserver.text import is_noreply
 
@@ -95,11 +95,11 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
     after = end + _LINE_END
     flags = 0
     if flags_token == b"0":
-        size = ITEM_OVERHEAD + len(key) + 1 + length + _LINE_END
+        size = cache.overhead + len(key) + 1 + length + _LINE_END
         head = b"VALUE %b 0 %d\r\n" % (key, length)
     else:
         flags = int(flags_token)
-        size = item_size(key, flags, length)
+        size = cache.item_size(key, flags, length)
         head = b"VALUE %b %d %d\r\n" % (key, flags, length)
     if size > cache.item_size_max:
         return 0

@@ -37,6 +37,13 @@ IN_PROCESS = [
     ("X", "-X", b"lru_crawler mgdump all\r\n", rb"ERROR key dump not allowed\r\n$"),
     ("W", "-W", b"watch\r\n", rb"CLIENT_ERROR watch commands not allowed\r\n$"),
     ("C", "-C", b"set a 0 0 1\r\nx\r\ngets a\r\n", rb"VALUE a 0 1 0\r\nx\r\nEND\r\n$"),
+    ("C", "-C", b"set a 0 0 1\r\nx\r\nme a\r\n", rb" cas=0 fetch=no cls=1 size=53\r\n$"),
+    (
+        "C",
+        "-C",
+        b"set a 0 0 1048524\r\n" + bytes(1048524) + b"\r\nset b 0 0 1048525\r\n" + bytes(1048525) + b"\r\n",
+        rb"STORED\r\nSERVER_ERROR object too large for cache\r\n$",
+    ),
     ("D", "-D !", b"set a!b 0 0 1\r\nx\r\nstats detail dump\r\n", rb"PREFIX a get 0 hit 0 set 1 del 0\r\nEND\r\n$"),
     ("f", "-f 2", b"set a 0 0 100\r\n" + bytes(100) + b"\r\nstats slabs\r\n", rb"STAT 2:chunk_size 192\r\n"),
     ("n", "-n 100", b"set a 0 0 1\r\nx\r\nstats slabs\r\n", rb"STAT 1:chunk_size 152\r\n"),
