@@ -191,7 +191,7 @@ def _flags(
         seen.add(letter)
         if letter not in KNOWN or (letter in b"Ex" and rules.traits.chosen_cas == "unknown"):
             return Answer(INVALID_FLAG, False, (*clauses, "meta.flag.unknown"))
-        number = _argument(letter, word[1:], rules)
+        number = argument(letter, word[1:], rules)
         if isinstance(number, tuple):
             # A bad F is only named where no other argument is bad.
             fault = fault or number if letter == ord("F") else number
@@ -217,7 +217,7 @@ def _noted(flags: list[Flag], clauses: tuple[str, ...]) -> tuple[str, ...]:
     return (*clauses, "meta.line.no-flags") if not letters else clauses
 
 
-def _argument(letter: int, argument: bytes, rules: Rules) -> int | tuple[bytes, str]:
+def argument(letter: int, argument: bytes, rules: Rules) -> int | tuple[bytes, str]:
     """The number of a flag (0 for those without), or the refusal of its argument with the clause."""
     strict = rules.traits.argument_number == "strict"
     if letter in _SIGNED:
