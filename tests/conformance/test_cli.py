@@ -88,7 +88,7 @@ def test_what_flushes_is_left_alone_without_leave(mcspec: Command, mcserver_proc
         (("check", "inproc:", "--phases", "vectors,x"), "no phase 'x'"),
         (("check", "inproc:", "--phases", ""), "no phase"),
         (("check", "inproc:", "--profile", "x"), "no profile 'x'"),
-        (("check", "inproc:", "--report", "junit=x"), "ndjson=PATH"),
+        (("check", "inproc:", "--report", "junit=x"), "ndjson=PATH or --report flags"),
         (("check", "inproc:", "--report", "ndjson=/no/such/folder/x"), "No such file"),
         (("check", "inproc:", "--level", "maybe"), "must"),
         (("check", "inproc:", "--seed", "x"), "--seed"),
@@ -127,7 +127,8 @@ def test_the_log_is_the_same_in_every_run_and_follows_its_schema(mcspec: Command
     found = [json.loads(line) for line in logs[0].splitlines()]
     for event in found:
         conforms(event, schema["$defs"][event["event"]], schema)  # type: ignore[index]
-    assert {event["event"] for event in found} == {"start", "phase", "conversation", "failure", "clause", "end"}
+    kinds = {"start", "phase", "conversation", "failure", "clause", "flags", "end"}
+    assert {event["event"] for event in found} == kinds
     assert found[0]["event"] == "start"
     assert found[-1]["event"] == "end"
 
