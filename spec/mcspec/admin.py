@@ -110,15 +110,14 @@ def _detail(words: Words, clauses: Clauses, rules: Rules) -> Read:
     if not rules.dumps_allowed:
         return Elsewhere("whether -X forbids stats detail depends on the release")
     word = words[2] if len(words) > 2 else b""
+    if word and rules.traits.stats_words == "begun":
+        word = next((name for name in (b"on", b"off", b"dump") if name.startswith(word)), word)
     if word == b"on":
         return Said((OK,), (*clauses, "stats.detail.on"), counts=(counters.DETAIL_ON,))
     if word == b"off":
         return Said((OK,), (*clauses, "stats.detail.off"), counts=(counters.DETAIL_OFF,))
     if word == b"dump":
         return Said((PREFIXES,), (*clauses, "stats.detail.dump"), report=statistics.PREFIXES)
-    begun = word != b"" and any(name.startswith(word) for name in (b"on", b"off", b"dump"))
-    if begun and rules.traits.stats_words != "whole":
-        return Elsewhere("the beginning of on, off or dump is read as that by some releases")
     return _error(clauses, "stats.detail.usage", DETAIL_USAGE)
 
 

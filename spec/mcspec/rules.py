@@ -134,8 +134,8 @@ class Traits(NamedTuple):
     opaque_first: str = "no"
     """meta.flag.opaque-long: is it found before a value that is too large (`yes`, up to 1.6.39), or after (`no`)."""
 
-    stats_words: str = "whole"
-    """stats.word.beginning: sub-commands of stats are `whole` words, or some may be `begun` (1.6.40 on)."""
+    stats_words: str = "begun"
+    """stats.word.beginning: some sub-commands of stats may be `begun` only, or all are `whole` words (up to 1.6.39)."""
 
     shutdown_text: str = "server-error"
     """admin.shutdown.forbidden: the refusal is a `server-error`, or an `error` (up to 1.6.39)."""
