@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import multiprocessing
-import os
+import re
 import resource
 import signal
 import time
@@ -58,6 +58,9 @@ MEMORY = 2 << 30
 
 KILLED, ELSEWHERE, SURVIVED, CRASHED, HUNG = "killed", "elsewhere", "survived", "crashed", "hung"
 """How a mutant ended; `elsewhere`: it failed, but not at its clause."""
+
+_OWN = re.compile(rb"(STAT (?:pid|rusage_user|rusage_system) )[0-9]+((?:\.[0-9]+)?)")
+"""Rows of the statistics that are another process's own: their form is all that is compared."""
 
 Transcript = tuple[tuple[int, int | bytes, bool], ...]
 """What an engine said: after each chunk the connection, the bytes (long ones as a hash), and whether it was closed."""
@@ -137,7 +140,7 @@ class Said:
     def _listen(self, conn: int, line: EngineConnection) -> None:
         data = line.receive()
         if data.startswith(b"STAT ") or b"\nSTAT " in data:
-            data = data.replace(b"STAT pid %d\r" % os.getpid(), b"STAT pid 0\r")
+            data = _OWN.sub(lambda row: row[1] + re.sub(rb"[0-9]", b"0", row[2]), data)
         if data:
             self._uniques.feed(conn, data)
         self.noted.append((conn, data if len(data) <= 64 else hash(data), line.closed))
