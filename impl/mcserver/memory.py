@@ -193,6 +193,7 @@ class Memory:
         fits = self.make_room(size)
         if fits:
             self.reserved += self.slabs.cost(size)
+            self.slabs.find(size).seen = True
         return fits
 
     def release(self, size: int) -> None:

@@ -242,8 +242,6 @@ def _remove(state: ServerState, item: Item, flags: Flags) -> bool:
             observer.deleted(key, item, "md")
         return True
     if empty:
-        if not stale:
-            _count_delete(cache, item)
         client_flags = flags.flags or 0
         size = cache.item_size(key, client_flags, 0)
         if not cache.make_room(size):
@@ -253,6 +251,8 @@ def _remove(state: ServerState, item: Item, flags: Flags) -> bool:
             observer.looked_up(key, item)
         cache.put(key, block, len(block) - _LINE_END, client_flags, NEVER, size, item.cas)
         item = cache.items[key]
+        if not stale:
+            _count_delete(cache, item)  # in the class of the item without a value
     if flags.exptime is not None:
         item.exptime = cache.deadline(flags.exptime)
     if stale:

@@ -123,3 +123,16 @@ def test_stores_count_in_the_class_of_what_arrived(server: Server) -> None:
     assert (slabs["1:cmd_set"], slabs["4:cmd_set"]) == ("2", "1")
     ask(server, b"append a 0 0 100\r\n" + bytes(100) + b"\r\n")
     assert rows(server, b" slabs")["6:cmd_set"] == "0"
+
+
+def test_a_class_is_reported_once_a_value_was_announced(server: Server) -> None:
+    """Also when nothing of it was ever stored."""
+    ask(server, b"replace a 0 0 1000\r\n" + b"v" * 1000 + b"\r\n")
+    assert rows(server, b" slabs")["12:cmd_set"] == "1"
+
+
+def test_md_x_counts_in_the_class_of_what_is_left(server: Server) -> None:
+    """A large value goes, an item without one stays."""
+    ask(server, b"set a 0 0 1000\r\n" + b"v" * 1000 + b"\r\nmd a x\r\n")
+    found = rows(server, b" slabs")
+    assert (found["1:delete_hits"], found["12:delete_hits"]) == ("1", "0")
