@@ -72,8 +72,16 @@ TRACED = 16
 """One stream in this many tells which rows of the connection table it took."""
 
 HITS = frozenset(
-    f"text.{name}"
+    name if name.startswith("meta.") else f"text.{name}"
     for name in [
+        "meta.mg.hit",
+        "meta.mg.value",
+        "meta.md.deleted",
+        "meta.md.invalidates",
+        "meta.md.compare",
+        "meta.ma.done",
+        "meta.ma.value",
+        "meta.me.line",
         "get.hit",
         "gets.hit",
         "gat.hit",
@@ -98,8 +106,12 @@ HITS = frozenset(
     ]
 )
 MISSES = frozenset(
-    f"text.{name}"
+    name if name.startswith("meta.") else f"text.{name}"
     for name in [
+        "meta.mg.miss",
+        "meta.md.miss",
+        "meta.ma.miss",
+        "meta.me.miss",
         "get.miss",
         "gat.miss",
         "set.stored",
