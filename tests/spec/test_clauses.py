@@ -26,7 +26,8 @@ COMPOSED = {
 
 
 @pytest.mark.parametrize(
-    ("chapter", "least", "rules"), [("text", 120, 110), ("meta", 90, 80), ("stats", 55, 50), ("admin", 35, 35), ("memory", 9, 8)]
+    ("chapter", "least", "rules"),
+    [("text", 120, 110), ("meta", 90, 80), ("stats", 55, 50), ("admin", 35, 35), ("memory", 9, 8)],
 )
 def test_size_of_the_chapters(chapter: str, least: int, rules: int) -> None:
     """What is the size of each chapter; most of its clauses are rules."""
@@ -39,7 +40,9 @@ def test_code_and_text_agree() -> None:
     """Every clause named in the code is written, and every clause written is named in the code."""
     named = set(COMPOSED)
     for file in SPEC.glob("*.py"):
-        named |= set(re.findall(r'"((?:text|meta|stats|admin|memory)\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")))
+        named |= set(
+            re.findall(r'"((?:text|meta|stats|admin|memory)\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8"))
+        )
     named -= {"text.stream.prompt"} - set(clauses.load())
     assert named == set(clauses.load())
 
