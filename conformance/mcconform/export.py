@@ -40,7 +40,6 @@ from mcconform.conversation import (
     Settle,
     Step,
     StopReading,
-    streams,
     width,
 )
 from mcconform.jsonform import to_record
@@ -198,7 +197,9 @@ class _Walk:
             said = live.said.pop(conn, [])
             key, one = _output(said)
             allowed[key] = one
-            self.dated = self.dated or any(isinstance(piece, Span) for owed in said for piece in owed.pieces)
+            shown = [piece for owed in said for piece in owed.pieces if isinstance(piece, Span)]
+            # Only a unix time can be further away than the longest relative exptime.
+            self.dated = self.dated or any(span.lo > self.rules.limits.relative for span in shown)
             live.see(conn, said)
         if allowed.keys() == {""} and not sentinel and not ended:
             return
@@ -259,7 +260,7 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
         "profile": profile,
         "options": list(conversation.options),
         "clock": conversation.clock,
-        "flushes": any(safety.change_in(stream) is not None for stream in streams(conversation).values()),
+        "flushes": safety.changes(conversation),
         "note": conversation.note,
         "steps": walk.steps,
     }

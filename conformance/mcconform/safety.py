@@ -71,6 +71,11 @@ def danger_in(stream: bytes) -> str | None:
     return None
 
 
+def changes(conversation: Conversation) -> bool:
+    """Whether the conversation flushes or reconfigures the server, and so concerns everybody who uses it."""
+    return any(change_in(stream) is not None for stream in _samples(conversation).values())
+
+
 def change_in(stream: bytes) -> str | None:
     """How these bytes change the server for everybody, or None if they do not."""
     for word in FORBIDDEN:
