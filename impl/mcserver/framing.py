@@ -160,7 +160,8 @@ class Framing:
         self._arrival = Arrival(self._cache, self._stats, header)
         observer = self._state.observer
         if observer.active and not header.error:
-            observer.announced(header.key)
+            if header.meta is None:  # prefixes are counted for the text protocol alone
+                observer.announced(header.key)
             if not self._arrival.kept:
                 observer.refused(header.key, header.mode, self._arrival.refusal_name)
         phase, name = (VALUE, "nread") if self._arrival.kept else (SWALLOW, "swallow")
