@@ -144,7 +144,7 @@ class Memory:
             key, item = (stale or items).popitem(last=False)
             if flushed or self.dead(item):
                 self._count_reclaimed(item)
-            elif self._temporary(item) and spared <= len(items):
+            elif self.temporary(item) and spared <= len(items):
                 items[key] = item
                 spared += 1
                 continue
@@ -159,7 +159,8 @@ class Memory:
             if self.on_turnover is not None:
                 self.on_turnover()
 
-    def _temporary(self, item: Item) -> bool:
+    def temporary(self, item: Item) -> bool:
+        """Whether `item` was given so short a life that it is evicted last."""
         return self.temporary_ttl is not None and item.exptime - item.time <= self.temporary_ttl
 
     def _count_reclaimed(self, item: Item) -> None:

@@ -1,5 +1,7 @@
 """``stats items``, ``stats slabs`` and ``stats cachedump``: the slab classes and what lies in them."""
 
+from collections import Counter
+
 from mcserver import replies
 from mcserver.cache import NEVER, Cache, Item
 from mcserver.numbers import strict_u32
@@ -14,16 +16,20 @@ _DUMP_TOKENS = 4
 
 
 def items_rows(cache: Cache, *, segmented: bool) -> list[Row]:
-    """Rows of ``stats items``: one group per class that holds items. All of them are in one list, the cold one."""
+    """Rows of ``stats items``, one group per class that holds items: in one list, the cold one, but temporary ones."""
     rows: list[Row] = []
     oldest = _oldest(cache)
+    temporary = _temporary(cache)
     for slab in cache.slabs.classes:
         if not slab.number:
             continue
         age = cache.now - oldest[slab.id].time if slab.id in oldest else 0
         values: list[Row] = [("number", slab.number)]
         if segmented:
-            values += [("number_hot", 0), ("number_warm", 0), ("number_cold", slab.number)]
+            short = temporary.get(slab.id, 0)
+            values += [("number_hot", 0), ("number_warm", 0), ("number_cold", slab.number - short)]
+            if cache.temporary_ttl is not None:
+                values.append(("number_temp", short))
             values += [("age_hot", 0), ("age_warm", 0)]
         values += [
             ("age", age),
@@ -64,6 +70,13 @@ def _oldest(cache: Cache) -> dict[int, Item]:
             if len(found) == missing:
                 break
     return found
+
+
+def _temporary(cache: Cache) -> Counter[int]:
+    """How many temporary items each class has."""
+    if cache.temporary_ttl is None:
+        return Counter()
+    return Counter(item.slab.id for item in cache.items.values() if cache.temporary(item))
 
 
 def slabs_rows(cache: Cache) -> list[Row]:

@@ -136,3 +136,15 @@ def test_md_x_counts_in_the_class_of_what_is_left(server: Server) -> None:
     ask(server, b"set a 0 0 1000\r\n" + b"v" * 1000 + b"\r\nmd a x\r\n")
     found = rows(server, b" slabs")
     assert (found["1:delete_hits"], found["12:delete_hits"]) == ("1", "0")
+
+
+def test_temporary_items_are_counted() -> None:
+    """Only where there is such a favour."""
+    server = create(["-o", "temporary_ttl=60"])
+    ask(server, b"set a 0 60 1\r\nx\r\nset b 0 61 1\r\nx\r\nset c 0 0 1\r\nx\r\n")
+    found = rows(server, b" items")
+    assert (found["items:1:number_cold"], found["items:1:number_temp"]) == ("2", "1")
+    ask(server, b"lru temp_ttl -1\r\n")
+    found = rows(server, b" items")
+    assert found["items:1:number_cold"] == "3"
+    assert "items:1:number_temp" not in found
