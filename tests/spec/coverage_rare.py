@@ -92,7 +92,7 @@ def listen() -> None:
 
 
 def _asked() -> Oracle:
-    oracle = Oracle(Rules())
+    oracle = Oracle(Rules(), alone=False)
     oracle.open(0, NOW)
     oracle.send(0, REQUESTS, NOW)
     return oracle
