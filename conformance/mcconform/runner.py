@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform import safety
 from mcconform.conduct import Conduct
+from mcconform.targets import EXACT
 from mcconform.verdict import Result, Verdict
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
         danger = safety.danger(conversation)
         if danger is not None:
             return Result(conversation, Verdict.UNSUPPORTED, reason=f"needs --allow-flush: {danger}")
-    if conversation.clock == "exact" and target.clock != "injected":
-        return Result(conversation, Verdict.UNSUPPORTED, reason="needs a clock that can be set")
+    if conversation.clock == "exact" and target.clock not in EXACT:
+        reason = "needs a clock that is known exactly: --clock debugtime, or a server in this process"
+        return Result(conversation, Verdict.UNSUPPORTED, reason=reason)
     if conversation.clock == "moving" and target.clock == "none":
-        return Result(conversation, Verdict.UNSUPPORTED, reason="needs a clock that moves")
+        reason = "needs a clock that moves: --clock sleep or debugtime"
+        return Result(conversation, Verdict.UNSUPPORTED, reason=reason)
     first = Conduct(conversation, target, setting, prefix, setting.timeout)
     result = first.result()
     wrong = result.difference is not None and result.difference.kind in ("wrong reply", "unexpected bytes")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcconform import phases, runner
+from mcconform import phases, runner, targets
 from mcconform.campaign import Campaign, Limits
 from mcconform.cli.common import (
     FAILED,
@@ -49,6 +49,7 @@ Examples:
   mcspec check localhost:11211 --exclude text.flush --phases vectors --strict
   mcspec check --spawn 'memcached -p {port} -U 0 {options}' --report ndjson=run.ndjson
   mcspec check meta --report flags                  the meta chapter, with a table of flags
+  mcspec check --spawn 'mcserver -p {port} -o debugtime {options}' --clock debugtime
 
 Without --allow-flush nothing is written that would flush or reconfigure the server, or touch a key without this run's
 prefix, whatever the server makes of the bytes. A server that this command starts itself is its own and may be flushed.
@@ -88,6 +89,14 @@ prefix, whatever the server makes of the bytes. A server that this command start
     help="ndjson=PATH: write the event log to a file. flags: print how often each flag of each meta command was "
     "exercised, alone and in pairs (repeatable).",
 )
+@click.option(
+    "--clock",
+    type=click.Choice(targets.CLOCKS),
+    default="auto",
+    show_default=True,
+    help="How time passes: injected (a server in this process), debugtime (the server's command of that name), sleep "
+    "(wait, and allow for what a second is), none (leave out what needs time). auto: injected or sleep.",
+)
 @click.option("--allow-flush", is_flag=True, help="The server may be flushed and reconfigured: nobody needs its data.")
 @click.pass_context
 def check(context: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -100,7 +109,7 @@ def check(context: click.Context, /, arguments: tuple[str, ...], **options: Any)
     chosen = selection(patterns, options["exclude"])
     wanted = _phases(options["phase_list"])
     sinks = _reports(options["reports"])
-    with target(name, options["spawn"]) as made:
+    with target(name, options["spawn"], options["clock"], leave=options["allow_flush"]) as made:
         status = _check(made, name or _spawned(options["spawn"]), list(chosen), wanted, sinks, options)
     context.exit(status)
 

@@ -40,8 +40,10 @@ def bundled() -> str:
 
 
 @contextmanager
-def target(name: str | None, spawn: str | None) -> Iterator[Target]:
+def target(name: str | None, spawn: str | None, clock: str = "auto", *, leave: bool = False) -> Iterator[Target]:
     """The target that the arguments name, stopped at the end if we started it.
+
+    ``clock`` is one of `targets.CLOCKS`; ``leave`` allows to hold the clock of a server that others may use.
 
     Raises:
         UsageError: if both are given, or the target cannot be reached.
@@ -52,6 +54,14 @@ def target(name: str | None, spawn: str | None) -> Iterator[Target]:
         made = targets.make(name) if name is not None else targets.SpawnTarget(spawn or bundled())
     except targets.TargetError as error:
         raise UsageError(str(error)) from error
+    if clock == "debugtime" and not (leave or ours(made)):
+        raise UsageError("--clock debugtime stops the clock of the whole server: it needs --allow-flush")
+    try:
+        held = targets.with_clock(made, clock)
+    except targets.TargetError as error:
+        made.close()
+        raise UsageError(str(error)) from error
+    made = held
     try:
         yield made
     finally:

@@ -6,12 +6,16 @@ A first argument that holds ``:`` or ``/`` is a target: ``HOST:PORT``, ``[V6]:PO
 
 from __future__ import annotations
 
-from mcconform.targets.base import DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
+from mcconform.targets.base import EXACT, DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
+from mcconform.targets.debugtime import DebugtimeTarget
 from mcconform.targets.inproc import InprocTarget
 from mcconform.targets.spawn import SpawnTarget
 from mcconform.targets.tcp import SocketTarget, parse_address
 
 __all__ = [
+    "CLOCKS",
+    "EXACT",
+    "DebugtimeTarget",
     "DiedError",
     "InprocTarget",
     "Session",
@@ -23,7 +27,29 @@ __all__ = [
     "UnsupportedError",
     "is_target",
     "make",
+    "with_clock",
 ]
+
+
+CLOCKS = ("auto", "injected", "debugtime", "sleep", "none")
+"""What a user may ask of a target's clock; auto is what it has without being asked: injected in process, else sleep."""
+
+
+def with_clock(made: Target, clock: str) -> Target:
+    """The target with another clock than its own.
+
+    Raises:
+        TargetError: if it cannot have that one; the message says why.
+    """
+    if clock in ("auto", made.clock):
+        return made
+    if clock == "injected" or (made.clock == "injected" and clock != "none"):
+        raise TargetError(f"--clock {clock}: the clock of {made.address} is {made.clock}; type --clock auto")
+    if clock == "debugtime":
+        assert isinstance(made, SocketTarget | SpawnTarget)  # an injected clock was refused above
+        return DebugtimeTarget(made)
+    made.clock = "none"
+    return made
 
 
 def is_target(argument: str) -> bool:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from mcspec import Now
 
-Clock = Literal["injected", "sleep", "none"]
-"""How time passes: moved at will and exactly, by waiting, or not at all."""
+Clock = Literal["injected", "debugtime", "sleep", "none"]
+"""How time passes: moved at will and exactly, in this process or by command; by waiting; or not at all."""
+
+EXACT = ("injected", "debugtime")
+"""Clocks whose time is known exactly."""
 
 Arrival = tuple[int, bytes | None]
 """A connection's number and what came on it; None is the end of it, whether FIN or RST."""

@@ -12,10 +12,13 @@ import shlex
 import socket
 import struct
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform.targets.base import Arrival, Clock, Session, TargetError, UnreachableError, UnsupportedError
 from mcspec import Now
+
+if TYPE_CHECKING:
+    from mcconform.targets.debugtime import HeldClock
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a connection."""
@@ -73,7 +76,8 @@ class SocketSession:
     """The sockets of one conversation."""
 
     def __init__(self, address: Address, gap: float = GAP) -> None:
-        self._address = address
+        self.address = address
+        self.held: HeldClock | None = None
         self._gap = gap
         self._selector = selectors.PollSelector()
         self._sockets: dict[int, socket.socket] = {}
@@ -85,22 +89,24 @@ class SocketSession:
         self._accepting = False
 
     def now(self) -> Now:
-        """Ticks of one second whose phase is unknown."""
+        """Ticks of one second whose phase is unknown, unless somebody holds the clock."""
+        if self.held is not None:
+            return Now(self.held.time, self.held.time)
         at = time.time()
         return Now(at - TICK, at + SLACK)
 
     def open(self, conn: int) -> None:
         """Connect, without Nagle's algorithm: it would join the chunks."""
-        made = socket.socket(self._address.family, socket.SOCK_STREAM)
+        made = socket.socket(self.address.family, socket.SOCK_STREAM)
         try:
             made.settimeout(CONNECT_TIMEOUT)
-            made.connect(self._address.address)
+            made.connect(self.address.address)
         except OSError as error:
             made.close()
             raise UnreachableError(
-                f"{self._address.shown}: {error.strerror or error}; is the server running?"
+                f"{self.address.shown}: {error.strerror or error}; is the server running?"
             ) from error
-        if self._address.family != socket.AF_UNIX:
+        if self.address.family != socket.AF_UNIX:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setblocking(False)
         self._sockets[conn] = made
@@ -162,8 +168,11 @@ class SocketSession:
         self._watch(conn)
 
     def advance(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+        """Wait, or move the clock that is held."""
+        if self.held is not None:
+            self.held.advance(seconds)
+        else:
+            time.sleep(seconds)
 
     def end(self) -> None:
         """Close every socket."""
