@@ -56,8 +56,12 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _TUNED = frozenset({"COPY_MAX"})
 """Tuning constants that one module takes from another."""
-_TOLD = frozenset({"summary", "refusal_name"})
-"""Functions that only log lines need."""
+_MAKE_BYTES = frozenset({"bytes", "bytearray", "key_reply", "_item_flag"})
+"""Functions that return bytes."""
+_PACE = frozenset({"self._cost", "plain"})
+"""Variables that say how far a step goes, and whether the short way to an answer is open."""
+_UNSEEN = frozenset({"summary", "refusal_name", "state_name", "between_commands", "_no_push", "_copy", "renew"})
+"""Functions that only log lines, `stats conns`, the loop, or the memory of the process need."""
 
 
 def mutants(module: str, text: str) -> Iterator[Mutant]:
@@ -138,7 +142,7 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
         if isinstance(node, ast.arg):
             dead.append(node.annotation)
         if isinstance(node, ast.FunctionDef):
-            dead.append(node if node.name in _TOLD else node.returns)
+            dead.append(node if node.name in _UNSEEN else node.returns)
         if isinstance(node, ast.Assign) and any("__slots__" in ast.unparse(target) for target in node.targets):
             dead.append(node)
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise):
@@ -170,10 +174,12 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
 
 
 def _counts(node: ast.AST) -> bool:
-    """Whether a statement does nothing but count for the statistics."""
+    """Whether a statement does nothing but count for the statistics, set the pace, or choose the short way."""
     if isinstance(node, ast.AugAssign):
         target = ast.unparse(node.target)
-        return "stats." in target or "slab" in target
+        return any(word in target for word in ("stats.", "slab", "_room"))
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.targets[0]) in _PACE
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return ast.unparse(node.value.func).removeprefix("self.").startswith("_count_")
     return isinstance(node, ast.If) and all(_counts(inner) for inner in (*node.body, *node.orelse))
@@ -216,7 +222,7 @@ def _is_bytes(node: ast.AST, known: frozenset[str]) -> bool:
         return node.id in known
     if isinstance(node, ast.IfExp):
         return _is_bytes(node.body, known) and _is_bytes(node.orelse, known)
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "bytes"
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MAKE_BYTES
 
 
 def _count(node: ast.AST) -> int:
