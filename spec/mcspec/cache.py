@@ -217,9 +217,7 @@ def unique(cache: Cache, item: Item) -> int | None:
 
 
 def bind(cache: Cache, symbol: int, number: int) -> Cache | None:
-    """The cache in which cas symbol `symbol` is known to be `number`; None if a clause forbids that."""
-    if symbol < 0:
-        return cache if number == -1 - symbol else None
+    """The cache in which the cas symbol of a store is known to be `number`; None if a clause forbids that."""
     known = cache.known.find(symbol)
     if known is not None:
         return cache if known == number else None

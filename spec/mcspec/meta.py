@@ -325,11 +325,9 @@ def decode(word: bytes) -> bytes | None:
     if arith.NO_NUMBER in digits:
         return b""
     length = scan.base64_length(len(digits), pads)
-    if length < 0:
-        return None
     digits += [0] * pads
     groups = (scan.base64_group(*digits[at : at + 4]) for at in range(0, len(digits), 4))
-    return bytes(byte for group in groups for byte in group)[:length]
+    return None if length < 0 else bytes(byte for group in groups for byte in group)[:length]
 
 
 def encode(key: bytes) -> bytes:

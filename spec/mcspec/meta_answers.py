@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mcspec import arith, meta, text
 from mcspec import cache as store_rules
 from mcspec.answers import UNCOVERED, Done, counted, lapses
-from mcspec.arith import DEAD, UNSURE
+from mcspec.arith import ALIVE, DEAD, UNSURE
 from mcspec.cache import EITHER, NO, YES, Cache, Found, Item, Now
 from mcspec.pattern import OneOf, Owed, Piece, Span, Unique
 
@@ -209,10 +209,7 @@ def _recached(flag: Flag, view: _View, now: Now, rules: Rules) -> tuple[_View, .
     reached = rules.functions.reached
     if due.lo >= dies.hi and reached(now, due) == DEAD:
         return (waits,)
-    shorter = arith.ends_before(dies, due)
-    if shorter == UNSURE:
-        return wins, waits
-    return (wins,) if shorter == DEAD else (waits,)
+    return {DEAD: (wins,), ALIVE: (waits,), UNSURE: (wins, waits)}[arith.ends_before(dies, due)]
 
 
 def _shown(line: Line, view: _View, cache: Cache, now: Now, rules: Rules, *, drops: bool, compares: bool) -> Done:
