@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mcspec.arith import Span
-from mcspec.cache import Cache
+from mcspec.cache import NO, Cache
 from mcspec.connection import Conn, Context, Event, State, Turn, expect_value, farewell, store_value
 from mcspec.explore import Kind, Law, Move, System
 from mcspec.frozen import FrozenMap
@@ -138,7 +138,9 @@ SIDES = (
 def canonical(world: World) -> World:
     """The world without what no later answer depends on."""
     cache = world.cache
-    items = FrozenMap({key: item._replace(cas=1, stored=Span(0, 0)) for key, item in cache.items.items()})
+    items = FrozenMap(
+        {key: i._replace(cas=1, stored=Span(0, 0), fetched=NO, seen=None) for key, i in cache.items.items()}
+    )
     conns = {number: _plain(conn) for number, conn in world.conns.items()}
     return World(Cache(items=items, next_cas=2), FrozenMap(conns))
 
