@@ -398,8 +398,8 @@ def _queue(live: _Live, conn: int, outcome: Outcome, *, counting: bool) -> list[
                 one.count(owed, conn)
             # What lost the replies before it is itself the first that was not written yet.
             one.queues.setdefault(conn, []).append(owed._replace(opens=True) if opens or owed.drops else owed)
-        # Some releases write all they have after each retrieval, after mn and after a value that came in more than one read
-        # (it is the first request to be completed in a chunk), and all of them after so many requests.
+        # Some releases write all they have after each retrieval, after mn and after a value that came in more than one
+        # read (it is the first request to be completed in a chunk), and all of them after so many requests.
         retrieval = bool(owed.pieces) and owed.pieces[-1] in _ENDINGS
         opens = index == 0 or retrieval or len(outcome.owed) >= _BATCH
     return lives
