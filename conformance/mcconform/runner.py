@@ -21,6 +21,9 @@ TIMEOUT = 2.0
 PATIENCE = 10.0
 """The same when a missing reply is confirmed: slowness is no silence."""
 
+AGES = frozenset({"meta.mg.last-access", "meta.me.line", "meta.flag.ttl"})
+"""Clauses of replies that show seconds: they may be wrong because the machine stood still."""
+
 STALLS = 2
 """Times that a difference is looked for again where the clock has a say: a stalled machine is no wrong server."""
 
@@ -62,7 +65,8 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
     first = Conduct(conversation, target, setting, prefix, setting.timeout)
     result = first.result()
     wrong = result.difference is not None and result.difference.kind in ("wrong reply", "unexpected bytes")
-    if wrong and target.clock == "sleep" and first.oracle.timed:
+    shows = result.difference is not None and not AGES.isdisjoint(result.difference.clauses)
+    if wrong and target.clock == "sleep" and (shows or first.oracle.timed):
         return _in_time(result, conversation, target, setting, prefix)
     doubtful = result.difference is not None and result.difference.kind in ("missing reply", "not closed", "hang")
     if not doubtful or target.immediate or setting.patience <= setting.timeout:
