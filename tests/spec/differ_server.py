@@ -92,7 +92,7 @@ def length_allowed(length: int) -> bool:
 
 
 def item_size(client_flags: int, length: int) -> int:
-    return cache.item_size(b"key", client_flags, length)
+    return _cache(10)[0].item_size(b"key", client_flags, length)
 
 
 def missing(need: int, skipped: int) -> int | None:
