@@ -337,6 +337,8 @@ _MOVE_REPLIES = OneOf(
 _BAD_MOVE = b"BADCLASS invalid src or dst class id\r\n"
 _BAD_WINDOW = b"CLIENT_ERROR automove window too low or too high\r\n"
 _LEAST_WINDOW, _MOST_WINDOW = 3, 1800
+_ANY = -1
+"""Instead of a class to take a page from: whichever has one to spare."""
 
 
 def _slabs(words: Words, clauses: Clauses, rules: Rules) -> Read:
@@ -351,9 +353,10 @@ def _slabs(words: Words, clauses: Clauses, rules: Rules) -> Read:
         if source == to:
             reply = b"SAME src and dst class are identical\r\n"
             return _said(reply, clauses, "admin.slabs.same", quiet=quiet)
-        if not (0 <= source <= CLASSES and 0 <= to <= CLASSES):
+        if not (_ANY <= source <= CLASSES and 0 <= to <= CLASSES):
             return _said(_BAD_MOVE, clauses, "admin.slabs.bad-class", quiet=quiet)
-        # Whether a class is in use depends on the growth factor; one that is not may be refused as well.
+        # Whether a class is in use depends on the growth factor; one that is not may be refused as well, and so is _ANY
+        # where no class has a page to spare.
         replies = OneOf((*_MOVE_REPLIES.choices, _BAD_MOVE))
         return _said(replies, clauses, "admin.slabs.reassign", quiet=quiet)
     if word == b"automove" and len(words) > 2:

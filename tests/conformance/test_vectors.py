@@ -61,9 +61,10 @@ def test_enumerated_vectors_cover_every_command_in_every_state() -> None:
 
 
 def test_splits_cut_short_streams_at_every_byte() -> None:
-    for vector in vectors.picked()[:40]:
+    short = 0
+    for vector in vectors.picked():
         joined = splits.join(vector)
-        if joined.size * splits._lines(joined) > splits.LINES or vector.clock != "none":
+        if joined.size * splits._lines(joined) > splits.LINES or vector.clock != "none" or vector.alone:
             continue
         found = {
             (index, step.cuts[0])
@@ -78,6 +79,10 @@ def test_splits_cut_short_streams_at_every_byte() -> None:
             for cut in range(1, len(step.literal() or b""))
         }
         assert wanted <= found
+        short += 1
+        if short == 40:
+            return
+    raise AssertionError(f"only {short} vectors are short")
 
 
 def test_splits_do_not_repeat_what_failed_or_waits() -> None:

@@ -225,7 +225,7 @@ _RULES = (
     _Rule("marks-last", ("mg",), "Z, X and W stand in this order, behind all flags.", _marks_last),
     _Rule("flag-order", ("mg", "ms", "md"), "What is shown comes in the order in which it was asked for.", _in_order),
     _Rule("echo", ("mg", "ms", "md"), "A reply repeats opaque and key whatever the answer is.", _echoed),
-    _Rule("quiet", ("mg", "ms", "md"), "q silences a miss of mg, and ms and md that are carried out; no more.", _quiet),
+    _Rule("quiet", ("mg", "ms", "md"), "The flag q silences a miss of mg, ms and md that succeed; no more.", _quiet),
     _Rule("found", ("mg", "md", "get", "touch"), "An item that is held is found, stale or not.", _found),
     _Rule("absent", ("mg", "get", "touch"), "What has expired, was deleted or never stored is not found.", _absent),
     _Rule("served", ("mg", "get"), "A hit serves the value that was stored last, be it stale.", _served),
