@@ -61,10 +61,15 @@ def valid(rng: random.Random) -> bytes:
 
 def _specified(stream: bytes) -> bool:
     """Whether the oracle has an opinion about all of it, and knows what comes next."""
+    oracle = _asked(stream)
+    return not oracle.over and oracle.at_boundary(0)
+
+
+def _asked(stream: bytes) -> Oracle:
     oracle, now = Oracle(profiles.load("base").rules), Now(0, 0)
     oracle.open(0, now)
     oracle.send(0, stream, now)
-    return not oracle.over and oracle.at_boundary(0)
+    return oracle
 
 
 def mutated(rng: random.Random) -> bytes:
@@ -74,11 +79,14 @@ def mutated(rng: random.Random) -> bytes:
 
 
 def grammar(rng: random.Random) -> bytes:
-    """Lines that know the grammar and break it."""
-    made = bytearray()
-    while len(made) < SIZE:
-        made += malformed.piece(rng)
-    return open_ended(bytes(made[:SIZE]))
+    """Lines that know the grammar and break it; drawn again where they come to something nobody has specified."""
+    while True:
+        made = bytearray()
+        while len(made) < SIZE:
+            made += malformed.piece(rng)
+        stream = open_ended(bytes(made[:SIZE]))
+        if not _asked(stream).over:
+            return stream
 
 
 def nuls(_: random.Random) -> bytes:
