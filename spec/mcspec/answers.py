@@ -127,40 +127,54 @@ def lapses(cache: Cache, key: bytes, now: Now, rules: Rules) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------------ retrieval
 
 
-class _Shown(NamedTuple):
-    """A retrieval in the making: the cache so far, the lines, why, and what was counted."""
+class _Look(NamedTuple):
+    """One allowed outcome of looking at a key: the cache after it, the lines it shows, why, and what it counts."""
 
     cache: Cache
     pieces: tuple[Piece, ...]
     clauses: tuple[str, ...]
     counts: tuple[str, ...] = ()
-    might: tuple[str, ...] = ()
-    details: tuple[tuple[int, bytes], ...] = ()
 
-    def with_key(self, key: bytes, look: _Shown, might: tuple[str, ...]) -> _Shown:
-        """This and what was seen of one more key."""
-        found = ((counters.GET, key), (counters.HIT, key)) if look.pieces else ((counters.GET, key),)
-        return _Shown(
-            look.cache,
-            self.pieces + look.pieces,
-            self.clauses + look.clauses,
-            self.counts + look.counts,
-            self.might + might if might else self.might,
-            self.details + found,
-        )
+
+class _Seen(NamedTuple):
+    """A look at a key, and the look before it: a list that many outcomes share, however many keys there are."""
+
+    before: _Seen | None
+    key: bytes
+    look: _Look
+    might: tuple[str, ...]
 
 
 def _retrieve(request: text.Retrieve, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
-    partial = [_Shown(cache, (), request.clauses)]
+    partial: list[tuple[Cache, _Seen | None]] = [(cache, None)]
     for key in request.keys:
         partial = [
-            shown.with_key(key, look, might)
-            for shown in partial
-            for might in (lapses(shown.cache, key, now, rules),)
-            for look in _look(request, key, shown.cache, now, rules)
+            (look.cache, _Seen(seen, key, look, might))
+            for before, seen in partial
+            for might in (lapses(before, key, now, rules),)
+            for look in _look(request, key, before, now, rules)
         ]
-    return tuple(
-        Done(one.cache, Owed((*one.pieces, b"END\r\n"), one.clauses, False, b"", False, *one[3:])) for one in partial
+    return tuple(Done(after, _shown(request, seen)) for after, seen in partial)
+
+
+def _shown(request: text.Retrieve, seen: _Seen | None) -> Owed:
+    """The reply to a retrieval."""
+    looks: list[_Seen] = []
+    while seen is not None:
+        looks.append(seen)
+        seen = seen.before
+    looks.reverse()
+    pieces = [piece for one in looks for piece in one.look.pieces]
+    clauses = [clause for one in looks for clause in one.look.clauses]
+    counts = [name for one in looks for name in one.look.counts]
+    might = [name for one in looks for name in one.might]
+    details = [(kind, one.key) for one in looks for kind in (counters.GET, counters.HIT)[: 2 if one.look.pieces else 1]]
+    return Owed(
+        (*pieces, b"END\r\n"),
+        (*request.clauses, *clauses),
+        counts=tuple(counts),
+        might=tuple(might),
+        details=tuple(details),
     )
 
 
@@ -168,13 +182,13 @@ _GET_HIT, _GET_MISS = ("cmd_get", "get_hits"), ("cmd_get", "get_misses")
 _TOUCH_HIT, _TOUCH_MISS = ("cmd_touch", "touch_hits"), ("cmd_touch", "touch_misses")
 
 
-def _look(request: text.Retrieve, key: bytes, cache: Cache, now: Now, rules: Rules) -> list[_Shown]:
-    looks: list[_Shown] = []
+def _look(request: text.Retrieve, key: bytes, cache: Cache, now: Now, rules: Rules) -> list[_Look]:
+    looks: list[_Look] = []
     touches = request.exptime is not None
     for result in rules.functions.get(cache, key, now, rules):
         if result.item is None:
             miss, missed = ("text.gat.miss", _TOUCH_MISS) if touches else ("text.get.miss", _GET_MISS)
-            looks.append(_Shown(result.cache, (), (miss, *result.clauses), missed))
+            looks.append(_Look(result.cache, (), (miss, *result.clauses), missed))
             continue
         with_unique = request.word in ("gets", "gats")
         lasting = result.item.dies is None and now.lo > result.item.stored.hi
@@ -186,11 +200,11 @@ def _look(request: text.Retrieve, key: bytes, cache: Cache, now: Now, rules: Rul
             seen = store_rules.unique(result.cache, result.item) is not None
             reasons = (*reasons, "text.cas.unchanged" if seen else "text.cas.grows")
         if request.exptime is None:
-            looks.append(_Shown(result.cache, shown, reasons, _GET_HIT))
+            looks.append(_Look(result.cache, shown, reasons, _GET_HIT))
             continue
         reasons = (*reasons, "text.gat.negative" if request.exptime < 0 else "text.gat.touches")
         looks += [
-            _Shown(touched.cache, shown, reasons, _TOUCH_HIT)
+            _Look(touched.cache, shown, reasons, _TOUCH_HIT)
             for touched in rules.functions.touch(result.cache, key, request.exptime, now, rules)
             if touched.item is not None
         ]
