@@ -114,8 +114,7 @@ _INTEGER, _SECONDS, _FLAG = range(3)
 def _formed(form: int, names: tuple[str, ...], rows: dict[str, str]) -> Iterator[Check]:
     clause, pattern, text = _FORMS[form]
     for name in names:
-        if name in rows:
-            yield _check(clause, f"{name}: {text}", rows[name], holds=pattern.fullmatch(rows[name]) is not None)
+        yield _check(clause, f"{name}: {text}", rows[name], holds=pattern.fullmatch(rows[name]) is not None)
 
 
 # ------------------------------------------------------------------------------------------------ stats

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcconform import options
 from mcconform.oracle import Oracle
-from mcspec import Event, Happening, Now, Outcome, Rules, World, profiles
+from mcspec import Event, Happening, Now, Outcome, Rules, World, counters, lru, profiles, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,14 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
     ("base", (CONNECT, b"\x80\x0b")),
     ("base", (CONNECT, b"lru_crawler enable\r\n")),
     ("base", (CONNECT, b"stats items\r\n")),
+    *(
+        ("base", (CONNECT, line))
+        for line in (
+            *(b"stats sizes_enable\r\n", b"misbehave\r\n", b"watch fetchers\r\n", b"lru_crawler crawl all noreply\r\n"),
+            *(b"slabs automove window x\r\n", b"ma a M\0\r\n", b"ms a 1 M\0\r\nx\r\n"),
+        )
+    ),
+    ("base", (CONNECT, b"watch fetch\r\n")),
     ("base", (CONNECT, b"ms a 2000000 q\r\n" + bytes(2000000) + b"\r\nmg a\r\n")),
     *(
         ("base", (CONNECT, line))
@@ -34,11 +43,15 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
     *(("memcached-1.6.18", (CONNECT, b"me %s b\r\n" % key)) for key in (b"YQ==YQ==", b"!")),
     ("memcached-1.6.18", (CONNECT, b"delete a b c d e\r\n")),
     ("memcached-1.6.45", (CONNECT, b" verbosity 1\r\n")),
+    ("memcached-1.6.45", (CONNECT, b"ms a 1\r\nxyz\r\n", b"ms a 1\r\nx\r\n", b"ms a 1 C5 I\r\nx\r\n")),
     ("memcached-1.6.45", (CONNECT, b"get " + LONG + b" noreply\r\n")),
     ("memcached-1.6.45", (CONNECT, b"gat 0 a " + LONG + b"\r\n")),
     ("memcached-1.6.45", (CONNECT, b"set a \t 0 1\r\n")),
 )
 """Under a profile, what happens to one connection."""
+
+OPTIONED = (("-X", b"stats detail on\r\n"), ("-A", b"shutdown\r\n"))
+"""A line to a server that was started with an option."""
 
 REQUESTS = b"set a 0 0 1\r\nx\r\ngets a\r\ngets a\r\nversion\r\nstats\r\n"
 STORED, VALUE, VERSION, STATISTICS = (
@@ -70,6 +83,7 @@ def walk(step: Step) -> None:
     full = (b"ms b 1\r\nx\r\nms b 1\r\nx\r\n", b"ma a N0\r\n", b"mg a N0\r\n")
     walks = [(profiles.load(profile).rules, events) for profile, events in WALKS]
     walks += [(FULL, (CONNECT, full[0], made)) for made in full[1:]]
+    walks += [(options.apply(Rules(), (option,)), (CONNECT, line)) for option, line in OPTIONED]
     for rules, events in walks:
         worlds = [World()]
         for one in events:
@@ -77,22 +91,60 @@ def walk(step: Step) -> None:
             worlds = [outcome.world for world in worlds for outcome in step(world, happening, NOW, rules)]
 
 
+CRAWL, LEFT, DUMP = b"lru_crawler crawl all\r\n", b"set a 0 100 1\r\nx\r\nmg a t\r\n", b"stats detail dump\r\n"
+COUNT = b"stats reset\r\nget a\r\nstats\r\n"
+REPORT = b"".join(
+    b"STAT %s 0\r\n" % name.encode() for name in (*statistics.GENERAL_ROWS, *counters.COUNTERS, "version")
+)
+REPORT += b"STAT rusage_user 0.000001\r\nSTAT rusage_system 0.000001\r\nEND\r\n"
+ODD = (
+    (CRAWL, b"BU", True),
+    (CRAWL, b"HU", False),
+    (LEFT, STORED + b"HD t100\r\n", True),
+    (LEFT, STORED + b"HD t5000\r\n", False),
+    (DUMP, b"PREFIX a get 1 hit 0 set 0 del 0\r\nEND\r\n", True),
+    (b"set a 0 0 1\r\nx\r\nflush_all\r\nstats\r\n", STORED + b"OK\r\n" + REPORT, True),
+    (COUNT, b"RESET\r\nEND\r\n" + REPORT, False),
+)
+"""Requests to a server of our own, an answer or its beginning, and whether it is allowed."""
+
+
 def listen() -> None:
     """The right answer, byte by byte, is accepted; each wrong one is refused."""
-    right = _asked()
+    right = _asked(REQUESTS, alone=False)
     for byte in STORED + 2 * VALUE + VERSION + STATISTICS:
         assert right.expected(0)
         right.received(0, bytes((byte,)))
     right.settled(0)
     assert right.refusal is None
-    for answer in WRONG:
-        wrong = _asked()
-        wrong.received(0, answer)
-        assert wrong.refusal is not None, answer
+    for requests, answer, allowed in (*((REQUESTS, answer, False) for answer in WRONG), *ODD):
+        asked = _asked(requests, alone=requests is not REQUESTS)
+        asked.received(0, answer)
+        assert (asked.refusal is None) == allowed, answer
+    forked()
+    busy()
+    assert lru.stored((), b"a", 1, NOW, lru.Policy(evictions=False), room=0)[0].refused
 
 
-def _asked() -> Oracle:
-    oracle = Oracle(Rules(), alone=False)
+def forked() -> None:
+    """Whether there was an item when it was deleted is not known: two worlds become one, with either count."""
+    asked = _asked(b"set a 0 1 1\r\nx\r\n", alone=True)
+    asked.received(0, STORED)
+    asked.send(0, b"delete a noreply\r\n", Now(1e9, 1e9 + 2))
+    assert len(asked.worlds) == 1
+
+
+def busy() -> None:
+    """Nothing is said of counters while a value arrives on another connection."""
+    asked = _asked(b"set a 0 0 1\r\n", alone=True)
+    asked.open(1, NOW)
+    asked.send(1, b"stats reset\r\nstats\r\n", NOW)
+    asked.received(1, b"RESET\r\n" + REPORT.replace(b"cas_hits 0", b"cas_hits 1"))
+    assert asked.refusal is None
+
+
+def _asked(requests: bytes, *, alone: bool) -> Oracle:
+    oracle = Oracle(Rules(), alone=alone)
     oracle.open(0, NOW)
-    oracle.send(0, REQUESTS, NOW)
+    oracle.send(0, requests, NOW)
     return oracle

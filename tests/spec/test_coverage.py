@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(600)  # whichever test comes first waits for th
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(mcspec.__file__).parent
 MODULES = (
-    *("answers", "arith", "cache", "connection", "counting", "flushing", "meta", "meta_answers", "meta_store"),
-    *("pattern", "scan", "storing", "text", "world"),
+    *("admin", "answers", "arith", "cache", "connection", "counters", "counting", "flushing", "lru", "meta"),
+    *("meta_answers", "meta_store", "pattern", "scan", "statistics", "storing", "text", "world"),
 )
 """What `step` and `match` run through; the models are explored to their last state elsewhere."""
 
