@@ -357,24 +357,28 @@ def _arithmetic(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done,
             elif result.item is None or result.status == store_rules.NON_NUMERIC:
                 done.append(Done(result.cache, Owed((text.NON_NUMERIC,), (*reasons, "meta.ma.non-numeric"))))
             else:
-                end = _counted(line, item, result.item, result.cache, result.number, reasons, now, rules)
                 counts, might = counted("incr_hits" if line.up else "decr_hits", cache, result)
-                done.append(end._replace(owed=end.owed._replace(counts=counts, might=might)))
+                ends = _counted(line, item, result.item, result.cache, result.number, reasons, now, rules)
+                done += [end._replace(owed=end.owed._replace(counts=counts, might=might)) for end in ends]
     return tuple(done)
 
 
 def _counted(
     line: Line, before: Item, item: Item, cache: Cache, number: int, clauses: tuple[str, ...], now: Now, rules: Rules
-) -> Done:
-    """The reply to a number that was counted; E replaces the cas unique that the counting has given."""
+) -> tuple[Done, ...]:
+    """The replies to a number that was counted; E replaces the cas unique that the counting has given."""
     chosen, stored = line.number("E"), item
     if chosen:
         item, clauses = item._replace(cas=store_rules.chosen(chosen)), (*clauses, "meta.flag.chosen")
     view = _viewed(line, _View(item, (), clauses), now, rules, created=False)[0]
+    # What is stored anew is stored before the flags are looked at: they show what they ask for, and change nothing.
+    anew = view._replace(item=stored)
     if len(item.value) > len(before.value):
-        # It was stored anew before the flags were looked at: they show what they ask for, and change nothing.
-        view = view._replace(item=stored)
-    return _numbered(line, view, cache, number, quiet=True)
+        return (_numbered(line, anew, cache, number, quiet=True),)
+    if view.item == stored or rules.traits.counted_anew == "no":
+        return (_numbered(line, view, cache, number, quiet=True),)
+    anew = anew._replace(clauses=(*view.clauses, "meta.ma.marks"))
+    return tuple(_numbered(line, one, cache, number, quiet=True) for one in (view, anew))
 
 
 def _created(line: Line, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:

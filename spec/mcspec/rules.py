@@ -86,6 +86,9 @@ class Traits(NamedTuple):
     counter_overread: str = "no"
     """text.delta.stored-form: `no`, or `may` (a counter of 2**63 and more is read on beyond its end)."""
 
+    counted_anew: str = "no"
+    """meta.ma.marks: T and E of ma are kept (`no`), or may come to nothing while the item is being sent (`may`)."""
+
     retrieval_noreply: str = "key"
     """text.noreply.retrieval: the last word is a `key`; beside a long key it is `unclear` (1.6.40 on)."""
 
