@@ -39,6 +39,7 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
         for line in (b"ma YQ==YQ== b\r\n", b"md a I E0\r\n", b"mg a N0 T2147483647 R2147483647\r\n")
     ),
     ("base", (CONNECT, b"ms YQ==YQ== 1 b\r\n")),
+    ("base", (CONNECT, b"set a 0 0 1\r\nx\r\nmg a u O%s\r\n" % LONG)),
     ("base", (CONNECT, b"mg a N-1 R2592001\r\n")),
     *(("memcached-1.6.18", (CONNECT, b"me %s b\r\n" % key)) for key in (b"YQ==YQ==", b"!")),
     ("memcached-1.6.18", (CONNECT, b"delete a b c d e\r\n")),
