@@ -7,7 +7,9 @@ Two servers that freeze to the same value go on in the same way, for the engine 
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import count
+from itertools import count, repeat
+from operator import attrgetter
+from types import MethodType
 from typing import Any
 
 from mcserver import inproc
@@ -15,6 +17,10 @@ from mcserver.arrival import Arrival
 from mcserver.cache import Cache, Item
 from mcserver.connection import Connection
 from mcserver.engine import Engine
+from mcserver.metaflags import Flags
+from mcserver.observe import Observer, Watcher
+from mcserver.runtime import Runtime
+from mcserver.slabs import SlabClass, Slabs
 from mcserver.stats import Stats
 from mcserver.storage import StoreHeader
 
@@ -27,9 +33,9 @@ _LEFT_OUT = {
     Cache: ("stats",),
     Stats: ("bytes_read", "conn_yields"),
     Engine: ("clock",),
-    inproc.Connection: ("_server",),
-    Item: (),
-    StoreHeader: (),
+    Observer: ("_clock",),
+    inproc.Connection: ("_server", "_engine"),  # the engine holds all that are open
+    **dict.fromkeys((Flags, Item, Runtime, StoreHeader, Watcher), ()),
 }
 
 
@@ -39,7 +45,11 @@ def _fields(kind: type) -> tuple[str, ...]:
 
 
 _FIELDS = {kind: _fields(kind) for kind in _LEFT_OUT}
-_PLAIN = (int, bytes, str, type(None), bool, float)
+_PLAIN = frozenset({int, bytes, str, type(None), bool, float})
+# These hold plain values only, and are read at once. Items name their slab class; the rest of `Slabs` follows from the
+# options.
+_RECORDS = {Stats: attrgetter(*_FIELDS[Stats]), Runtime: attrgetter(*_FIELDS[Runtime])}
+_SLAB_CLASS = attrgetter(*SlabClass.__slots__)
 
 
 def frozen(thing: Any) -> Any:
@@ -47,15 +57,25 @@ def frozen(thing: Any) -> Any:
     kind = type(thing)
     if kind in _PLAIN:
         return thing
+    record = _RECORDS.get(kind)
+    if record is not None:
+        return record(thing)
     fields = _FIELDS.get(kind)
     if fields:
-        return tuple([frozen(getattr(thing, name, None)) for name in fields])
+        values = [getattr(thing, name, None) for name in fields]
+        return tuple([value if type(value) in _PLAIN else frozen(value) for value in values])
     if kind is Engine:
         return tuple([frozen(value) for name, value in vars(thing).items() if name not in _LEFT_OUT[Engine]])
     if kind is bytearray or kind is memoryview:
         return bytes(thing)
     if kind is OrderedDict or kind is dict:
         return tuple([(key, frozen(value)) for key, value in thing.items()])
-    if kind is list:
+    if kind is list or kind is tuple:
         return tuple([frozen(value) for value in thing])
-    return repr(thing.__self__) if isinstance(getattr(thing, "__self__", None), count) else thing
+    if kind is Slabs:
+        return tuple(map(_SLAB_CLASS, thing.classes))
+    if kind is SlabClass:
+        return thing.id
+    if kind is MethodType:
+        return thing.__func__  # it is bound to another part of the same server
+    return repr(thing.__self__) if isinstance(getattr(thing, "__self__", None), count | repeat) else thing

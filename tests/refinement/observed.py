@@ -172,9 +172,9 @@ def follow(path: Sequence[State], event: Event, rows: Sequence[Taken], *, wrote_
             steps.append((row.to, row.to, (row.name,)))
             held = []
         elif not _hidden(row, rows[index + 1].to if index + 1 < len(rows) else None, wrote_early=wrote_early):
-            return Walk(steps, _fault(path, at, event, held))
+            return Walk(steps, _fault(path, at, event, held, taken=bool(steps)))
     if held or at + 1 != len(path):
-        return Walk(steps, _fault(path, at, event, held))
+        return Walk(steps, _fault(path, at, event, held, taken=bool(steps)))
     return Walk(steps, "")
 
 
@@ -189,16 +189,19 @@ def _hidden(row: Taken, after: State | None, *, wrote_early: bool) -> bool:
     return row.to is State.CLOSING
 
 
-def _fault(path: Sequence[State], at: int, event: Event, held: Sequence[str]) -> str:
-    """What is wrong where an observed path leaves the table, in words."""
-    taken = " then ".join(f"`{name}`" for name in held) or "no row"
+def _fault(path: Sequence[State], at: int, event: Event, held: Sequence[str], *, taken: bool) -> str:
+    """What is wrong where an observed path leaves the table, in words; `taken` tells that the event has had its row."""
+    rows = " then ".join(f"`{name}`" for name in held) or "no row"
     if at + 1 >= len(path):
-        return f"the server stays in {path[at].value}, where the specification takes {taken}"
+        return f"the server stays in {path[at].value}, where the specification takes {rows}"
     before, after = path[at], path[at + 1]
     event = event if at == 0 else Event.TURN
-    ways = " or ".join(" then ".join(f"`{row.name}`" for row in way) for way in _ways(before, event, after))
+    found = _ways(before, event, after)
+    if not found and taken:  # a chunk that only made the value longer: what comes next is a turn
+        found = _ways(before, Event.TURN, after)
+    ways = " or ".join(" then ".join(f"`{row.name}`" for row in way) for way in found)
     wrong = f"{ways} does not hold here" if ways else f"there is no row `{before.value} {event.value} -> {after.value}`"
-    return f"the server goes {before.value} -> {after.value}: {wrong}; the specification takes {taken}"
+    return f"the server goes {before.value} -> {after.value}: {wrong}; the specification takes {rows}"
 
 
 def _ways(before: State, event: Event, after: State) -> list[list[Taken]]:

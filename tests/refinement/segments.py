@@ -106,9 +106,20 @@ class Tally:
         return f"{self.streams} streams, {self.whole} of them cut everywhere, {self.feeds} feeds"
 
 
-def scripts(most: int) -> list[tuple[tuple[Act, ...], tuple[str, ...]]]:
-    """What the vectors that write up to `most` bytes do, and their options; those that differ in cuts only, once."""
-    return list({(acts(vector), vector.options): None for vector in picked() if vector.size <= most})
+def scripts(most: int, every: int = 1) -> list[tuple[tuple[Act, ...], tuple[str, ...]]]:
+    """What the vectors that write up to `most` bytes do, and their options; those that differ in cuts only, once.
+
+    Of those that aim at no clause of the chapter on text, which all chapters take their lines and values from, only
+    each `every`-th, in the order of their files.
+    """
+    vectors = [vector for vector in picked() if vector.size <= most]
+    text = [vector for vector in vectors if _aims_at_text(vector)]
+    others = [vector for vector in vectors if not _aims_at_text(vector)]
+    return list({(acts(vector), vector.options): None for vector in (*text, *others[::every])})
+
+
+def _aims_at_text(vector: Conversation) -> bool:
+    return any(clause.startswith("text.") for clause in vector.clauses)
 
 
 def prove(

@@ -14,11 +14,10 @@ from mcconform.streams import Scope
 from mcconform.streams import conversation as random_stream
 from mcserver import inproc, replies, text
 from mcserver.arrival import Arrival
-from mcserver.cache import StoreMode
 from mcserver.connection import Connection
 from mcserver.phases import Phase
 from mcserver.retrieval import Buffer
-from mcserver.storage import read_header
+from mcserver.storage import StoreHeader
 from mcspec.connection import NAMES
 from tests.house import documents
 from tests.refinement.observed import RefusedError, Seen, observe
@@ -118,12 +117,14 @@ def _nothing_is_swallowed(patch: pytest.MonkeyPatch) -> None:
     """The block of a refused line is read as commands."""
     real = Connection._begin_value
 
-    def begin_value(self: Connection, mode: StoreMode, tokens: list[bytes]) -> None:
-        header = read_header(mode, tokens)
-        if header is not None and not Arrival(self._cache, self._stats, header).kept:
+    def begin_value(self: Connection, header: StoreHeader | None) -> None:
+        arrival = None if header is None else Arrival(self._cache, self._stats, header)
+        if arrival is not None and not arrival.kept:
             self._out.append(replies.BAD_FORMAT)
-        else:
-            real(self, mode, tokens)
+            return
+        if arrival is not None:
+            arrival.abandon()
+        real(self, header)
 
     patch.setattr(Connection, "_begin_value", begin_value)
 
@@ -181,8 +182,8 @@ def _a_command_is_lost(patch: pytest.MonkeyPatch) -> None:
     """After a quiet command the rest of the chunk is thrown away."""
     real = Connection._dispatch
 
-    def dispatch(self: Connection, line: bytes) -> None:
-        real(self, line)
+    def dispatch(self: Connection, line: bytes, begin: int) -> None:
+        real(self, line, begin)
         if line.endswith(b"noreply"):
             self._phase, self._arrival = Phase.SWALLOW.value, _Sink()
 
