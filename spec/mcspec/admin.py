@@ -331,9 +331,9 @@ def _class(word: bytes) -> bool:
     return word.isdigit() and 1 <= int(word) <= CLASSES
 
 
-_MOVE_REPLIES = OneOf(
-    (OK, b"BUSY currently processing reassign request\r\n", b"NOSPARE source class has no spare pages\r\n")
-)
+_MOVING = b"BUSY currently processing reassign request\r\n"
+"""Whatever is asked for, while the page of an earlier request is under way."""
+_MOVE_REPLIES = OneOf((OK, _MOVING, b"NOSPARE source class has no spare pages\r\n"))
 _BAD_MOVE = b"BADCLASS invalid src or dst class id\r\n"
 _BAD_WINDOW = b"CLIENT_ERROR automove window too low or too high\r\n"
 _LEAST_WINDOW, _MOST_WINDOW = 3, 1800
@@ -352,9 +352,9 @@ def _slabs(words: Words, clauses: Clauses, rules: Rules) -> Read:
             return _said(text.BAD_FORMAT, clauses, "admin.slabs.bad-number", quiet=quiet)
         if source == to:
             reply = b"SAME src and dst class are identical\r\n"
-            return _said(reply, clauses, "admin.slabs.same", quiet=quiet)
+            return _said(OneOf((reply, _MOVING)), clauses, "admin.slabs.same", quiet=quiet)
         if not (_ANY <= source <= CLASSES and 0 <= to <= CLASSES):
-            return _said(_BAD_MOVE, clauses, "admin.slabs.bad-class", quiet=quiet)
+            return _said(OneOf((_BAD_MOVE, _MOVING)), clauses, "admin.slabs.bad-class", quiet=quiet)
         # Whether a class is in use depends on the growth factor; one that is not may be refused as well, and so is _ANY
         # where no class has a page to spare.
         replies = OneOf((*_MOVE_REPLIES.choices, _BAD_MOVE))
