@@ -233,7 +233,8 @@ def test_exported_vectors_run_on_memcached(mcspec: Command, memcached: Any, tmp_
 @pytest.mark.slow
 def test_memcached_holds_under_its_profile(mcspec: Command, memcached: Any) -> None:
     done = mcspec(
-        "check", memcached.target, "--allow-flush", "--phases", "vectors,stateful,malformed", "--max-examples", "150"
-    )
+        "check", memcached.target, "--allow-flush", "--phases", "vectors,stateful,malformed", "--max-examples", "150",
+        "--seed", "5",
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " fail" not in done.stdout.splitlines()[-4]
+    assert not re.search(r"\d fail", done.stdout)
