@@ -77,3 +77,18 @@ class Limits(NamedTuple):
 
     connections: int = 1024
     """Connections at once (the option -c). Written in the manual page."""
+
+    body: int = 2**30
+    """Bytes: the longest body that a header of the binary protocol may announce. Measured (1.6.42)."""
+
+    packet: int = 2**30
+    """Bytes: the longest packet, all of it counted. Chosen."""
+
+    packet_data: int = 1024
+    """Bytes: the most data of a packet that is no store. Chosen."""
+
+    datagram: int = 1392
+    """Bytes of a message that a datagram holds behind its header. Measured."""
+
+    datagrams: int = 65535
+    """Datagrams: the largest number that the header of one can tell. Written (16 bits)."""
