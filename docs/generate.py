@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from mcconform import cli, events, jsonform
-from mcspec import clauses, connection, limits, models, profiles, rules
+from mcspec import clauses, connection, limits, machine, models, profiles, rules
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -191,7 +191,7 @@ def shown_bounds(bounds: object) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items()) or str(bounds)
 
 
-def step(event: connection.Event, row: connection.Row) -> str:
+def step(event: machine.Event, row: machine.Row) -> str:
     """What stands at an arrow of the diagram: `event [guard] / action`."""
     guard = "" if row.guard.__name__ == "always" else f" [{row.guard.__name__}]"
     action = "" if row.action.__name__ == "nothing" else f" / {row.action.__name__}"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mcspec import admin, arith, cache, connection, counting, flushing, meta, storing, text
+from mcspec import admin, arith, cache, connection, counting, flushing, machine, meta, storing, text
 from mcspec.arith import Span
 from mcspec.cache import Cache, Found, Item, Now, Result
-from mcspec.connection import Event, State, Table
 from mcspec.limits import Limits
+from mcspec.machine import TEXT, Event, State, Table
 from mcspec.storing import Entry
 
 
@@ -181,7 +181,8 @@ class Functions(NamedTuple):
     arithmetic: Callable[..., tuple[Result, ...]] = counting.count
     count_found: Callable[..., tuple[Result, ...]] = counting.count_found
     flush: Callable[[Cache, int, Now, Rules], tuple[Cache, ...]] = flushing.flush
-    parse: Callable[[bytes, Rules], connection.Request] = text.parse
+    parse: Callable[[bytes, Rules], machine.Request] = text.parse
+    spoken: Callable[[int, Rules], str] = connection.spoken
     used: Callable[[Item, Now], Item] = cache.used
 
 
@@ -204,23 +205,34 @@ class Rules(NamedTuple):
     """What ends the prefix of a key in `stats detail` (-D), one byte."""
     functions: Functions = Functions()
     """What decides; other than the default only in a model or with a planted bug."""
+    protocol: str = "auto"
+    """What connections speak (-B): `auto`, by their first byte, or `ascii`, `binary` or `packet`."""
     table: Table = connection.TABLE
     """The connection machine; likewise."""
+    framings: Mapping[str, Table] = connection.FRAMINGS
+    """The machine of each protocol that is not text; likewise."""
     grammar: Mapping[bytes, text.Reader] = {**text.GRAMMAR, **meta.GRAMMAR, **admin.GRAMMAR}
     """The commands of all chapters, each with the reader of its line; likewise."""
 
     def planted(self, state: State, event: Event, old: str, **changes: Any) -> Rules:
         """These rules with another `guard`, `action` or `to` in the row whose action or guard is named `old`.
 
+        `protocol` names another table than that of text.
+
         Raises:
             KeyError: if there is no such row, or more than one.
         """
-        before = self.table[state, event]
+        protocol = changes.pop("protocol", TEXT)
+        table = self.table if protocol == TEXT else self.framings[protocol]
+        before = table[state, event]
         found = [row for row in before if old in (row.action.__name__, row.guard.__name__)]
         if len(found) != 1:
             raise KeyError(f"{len(found)} rows of {state.value} {event.value} are named {old}")
         after = tuple(row._replace(**changes) if row is found[0] else row for row in before)
-        return self._replace(table={**self.table, (state, event): after})
+        table = {**table, (state, event): after}
+        if protocol == TEXT:
+            return self._replace(table=table)
+        return self._replace(framings={**self.framings, protocol: table})
 
     def replaced(self, **functions: Any) -> Rules:
         """These rules with functions of the record replaced."""

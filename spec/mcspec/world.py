@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from mcspec import connection
 from mcspec.cache import Cache, Now
-from mcspec.connection import Conn, Context, Event, State
 from mcspec.frozen import FrozenMap
+from mcspec.machine import STREAMS, Conn, Context, Event, State
 from mcspec.pattern import Owed
 from mcspec.rules import Rules
 
@@ -64,7 +64,7 @@ def step(world: World, happening: Happening, now: Now, rules: Rules, *, trace: b
     for turn in turns:
         owed = turn.owed
         if busy and owed:
-            owed = tuple(one._replace(clauses=("text.stream.independent", *one.clauses)) for one in owed)
+            owed = tuple(one._replace(clauses=(STREAMS[conn.protocol].independent, *one.clauses)) for one in owed)
         after = World(turn.cache, world.conns.put(number, turn.conn))
         outcomes.append(Outcome(after, number, owed, turn.rows, turn.unspecified))
     return tuple(outcomes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mcspec import Event, Rules, State
-from mcspec.connection import Conn, Context, Turn, cut_line, line_over
+from mcspec.actions import cut_line
+from mcspec.guards import line_over
+from mcspec.machine import Conn, Context, Turn
 
 
 def _block_ends_with_the_chunk(conn: Conn, _context: Context) -> bool:

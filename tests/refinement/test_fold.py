@@ -20,7 +20,8 @@ import pytest
 
 from mcspec import Event, Now, Rules, State
 from mcspec.cache import Cache
-from mcspec.connection import Conn, Context, Turn, feed
+from mcspec.connection import feed
+from mcspec.machine import Conn, Context, Turn
 from tests.house import documents
 from tests.refinement.planted import planted
 

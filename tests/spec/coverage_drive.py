@@ -26,8 +26,9 @@ from mcconform.phases.vectors import picked
 from mcconform.streams import Scope, conversation
 from mcserver import inproc
 from mcspec import Happening, Now, Outcome, Rules, World, clauses, profiles, statistics, step
-from mcspec.connection import TABLE, Table, name
+from mcspec.connection import TABLE
 from mcspec.counters import COUNTERS
+from mcspec.machine import Table, name
 from tests.spec import coverage_rare, test_lru
 from tests.spec.test_recordings import WHEN as META_WHEN
 

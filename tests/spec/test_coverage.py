@@ -12,7 +12,9 @@ import pytest
 
 import mcspec
 from mcspec import Event, Rules, State
-from mcspec.connection import Row, always, release
+from mcspec.actions import release
+from mcspec.guards import always
+from mcspec.machine import Row
 from tests.spec import coverage_drive
 
 pytestmark = pytest.mark.timeout(600)  # whichever test comes first waits for the drive
@@ -20,8 +22,9 @@ pytestmark = pytest.mark.timeout(600)  # whichever test comes first waits for th
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(mcspec.__file__).parent
 MODULES = (
-    *("admin", "answers", "arith", "cache", "connection", "counters", "counting", "flushing", "lru", "meta"),
-    *("meta_answers", "meta_store", "pattern", "scan", "statistics", "storing", "text", "world"),
+    *("actions", "admin", "answers", "arith", "cache", "connection", "counters", "counting", "flushing", "guards"),
+    *("lru", "machine", "meta", "meta_answers", "meta_store", "pattern", "scan", "statistics", "storing", "text"),
+    "world",
 )
 """What `step` and `match` run through; the models are explored to their last state elsewhere."""
 

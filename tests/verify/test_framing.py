@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from mcspec import State
 from mcspec.cache import Cache
-from mcspec.connection import BINARY, Conn, Event, feed
+from mcspec.connection import MAGIC, feed
 from mcspec.explore import explore
+from mcspec.machine import TEXT, Conn, Event
 from mcspec.models import framing
 
 BOUNDS = framing.MODEL.bounds["small"]
@@ -48,7 +49,7 @@ def test_every_byte_behaves_like_its_symbol() -> None:
     count = 0
     for frame in FRAMES:
         for byte in range(256):
-            if frame.fresh and byte == BINARY:
+            if frame.fresh and byte == MAGIC:
                 continue
             conn = framing.concrete(frame)
             number = byte % len(AUTOMATON.choices)
@@ -66,7 +67,7 @@ BUFFERS = st.lists(WORDS, max_size=5).map(b"".join).filter(lambda b: len(b) < BO
 @given(BUFFERS, st.integers(0, 255), st.integers(0, len(AUTOMATON.choices) - 1))
 def test_buffers_that_look_alike_behave_alike(buffer: bytes, byte: int, number: int) -> None:
     """A buffer and its representative: the guards see the same before and after any byte."""
-    conn = Conn(State.WAITING, buffer, fresh=False)
+    conn = Conn(State.WAITING, buffer, protocol=TEXT)
     twin = framing.concrete(framing.abstract(conn))
     assert framing.abstract(twin) == framing.abstract(conn)
     assert after(conn, byte, number) == after(twin, byte, number)

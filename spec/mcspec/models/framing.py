@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from mcspec import connection, text
+from mcspec import machine, text
 from mcspec.arith import Span
 from mcspec.cache import Cache
-from mcspec.connection import Conn, Context, Event, State, feed
+from mcspec.connection import feed
 from mcspec.explore import Kind, Law, Move, System
+from mcspec.machine import TEXT, Conn, Context, Event, State
 from mcspec.models import Model
 from mcspec.models.framing_plants import PLANTS
 from mcspec.pattern import Piece
@@ -57,7 +58,7 @@ class Frame(NamedTuple):
     length: int
     cr: bool
     need: int
-    request: connection.Request | None
+    request: machine.Request | None
     fresh: bool
     left: int
     wrong: str = ""
@@ -67,7 +68,7 @@ class Choice(NamedTuple):
     """What the environment lets a line say: the request, the bytes of its block (-1: it closes), replies owed now."""
 
     name: str
-    request: connection.Request
+    request: machine.Request
     block: int
     replies: int
 
@@ -110,12 +111,16 @@ def abstract(conn: Conn, left: int = 0, wrong: str = "") -> Frame:
     elif conn.state is State.WAITING:
         begins = buffer
     request = conn.request if conn.need else None
-    return Frame(conn.state, begins, len(buffer), buffer[-1:] == b"\r", conn.need, request, conn.fresh, left, wrong)
+    return Frame(
+        conn.state, begins, len(buffer), buffer[-1:] == b"\r", conn.need, request, not conn.protocol, left, wrong
+    )
 
 
 def concrete(frame: Frame) -> Conn:
     """A connection that the guards see like this."""
-    return Conn(frame.state, representative(frame), frame.request, b"", frame.need, None, fresh=frame.fresh)
+    return Conn(
+        frame.state, representative(frame), frame.request, b"", frame.need, None, protocol="" if frame.fresh else TEXT
+    )
 
 
 class _Automaton:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mcspec.connection import (
-    Conn,
-    Context,
-    Event,
-    State,
-    Turn,
+from mcspec.actions import (
     answer_refused,
     execute,
     expect_block,
@@ -18,10 +13,11 @@ from mcspec.connection import (
     farewell,
     ignore,
     leave,
-    line_over,
     refuse_large,
     store_value,
 )
+from mcspec.guards import line_over
+from mcspec.machine import Conn, Context, Event, State, Turn
 from mcspec.models import Plant
 from mcspec.pattern import Owed
 from mcspec.rules import Rules

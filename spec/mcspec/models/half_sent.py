@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from mcspec.actions import expect_value, farewell, store_value
 from mcspec.arith import Span
 from mcspec.cache import NO, Cache
-from mcspec.connection import Conn, Context, Event, State, Turn, expect_value, farewell, store_value
 from mcspec.explore import Kind, Law, Move, System
 from mcspec.frozen import FrozenMap
+from mcspec.machine import TEXT, Conn, Context, Event, State, Turn
 from mcspec.models import Model, Plant
 from mcspec.models.framing_plants import store_in_silence
 from mcspec.pattern import Owed
@@ -146,7 +147,7 @@ def canonical(world: World) -> World:
 
 
 def _plain(conn: Conn) -> Conn:
-    return conn._replace(parts=0, erred=False, fresh=False, request=conn.request if conn.need else None, line=b"")
+    return conn._replace(parts=0, erred=False, protocol=TEXT, request=conn.request if conn.need else None, line=b"")
 
 
 def build(bounds: Bounds, design: Design) -> System:
@@ -154,7 +155,7 @@ def build(bounds: Bounds, design: Design) -> System:
     # A value of four bytes fits and one of nine does not.
     limits = design.rules.limits._replace(item=design.rules.limits.item_header + design.rules.limits.item_cas + 14)
     rules = design.rules._replace(limits=limits)
-    world = World(conns=FrozenMap({0: Conn(State.WAITING, fresh=False), 1: Conn(State.WAITING, fresh=False)}))
+    world = World(conns=FrozenMap({0: Conn(State.WAITING, protocol=TEXT), 1: Conn(State.WAITING, protocol=TEXT)}))
     starts = tuple(Half(world, number, 0, 0, 0, None, bounds.requests) for number in range(len(SCRIPTS)))
     ticks = Move("clock", "clock", "a second passes", ("advance", 1))
     ends = {

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from mcspec.arith import Span
 from mcspec.cache import NO, Cache, Item, bind
-from mcspec.connection import Conn, Event, State
 from mcspec.explore import Move, System
 from mcspec.frozen import FrozenMap
+from mcspec.machine import TEXT, Conn, Event, State
 from mcspec.models import Model
 from mcspec.models.meta_account import CHOSEN, FOREVER, KEYS, NEWER, STALE, Account, Op, Reply, follow
 from mcspec.models.meta_laws import LAWS, Deed, broken
@@ -27,7 +27,7 @@ from mcspec.pattern import Span as Range
 from mcspec.rules import Rules
 from mcspec.world import Happening, World, step
 
-_CONNS = FrozenMap({0: Conn(State.WAITING, fresh=False)})
+_CONNS = FrozenMap({0: Conn(State.WAITING, protocol=TEXT)})
 _TICK = Op("tick")
 _ANY, _SEEN = "any", "seen"
 """What the C of a request is: NEWER, where that is no guess; or the unique that its client saw last."""

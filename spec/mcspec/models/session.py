@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from mcspec.arith import Span
 from mcspec.cache import Cache
-from mcspec.connection import Conn, Context, Event, State, feed
+from mcspec.connection import feed
 from mcspec.explore import Kind, Law, Move, System
+from mcspec.machine import TEXT, Conn, Context, Event, State
 from mcspec.models import Model
 from mcspec.models.session_plants import PLANTS, Design
 from mcspec.rules import Rules
@@ -110,7 +111,7 @@ class _Server:
         """The number of a connection state, without what no later reply depends on."""
         line = conn.line if conn.need else b""
         request = conn.request if conn.need else None
-        conn = conn._replace(line=line, request=request, since=None, parts=0, erred=False, fresh=False)
+        conn = conn._replace(line=line, request=request, since=None, parts=0, erred=False, protocol=TEXT)
         if conn not in self.numbers:
             self.numbers[conn] = len(self.conns)
             self.conns.append(conn)

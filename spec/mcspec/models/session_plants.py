@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mcspec.connection import Context, Event, State, Turn, cut_line, execute, store_value
+from mcspec.actions import cut_line, execute, store_value
+from mcspec.machine import Context, Event, State, Turn
 from mcspec.models import Plant
 from mcspec.models.framing_plants import (
     answer_early,
