@@ -50,6 +50,7 @@ class Event(Enum):
     DATA = "data"
     EOF = "eof"
     RESET = "reset"
+    DATAGRAM = "datagram"
 
     __hash__ = object.__hash__
 

@@ -67,6 +67,7 @@ class Owed(NamedTuple):
     queues replies: before this one the server may have written what it had. `counts` are the counters that go up by
     one for each time they stand here, `might` those that perhaps do, and `details` what is counted of the prefix of a
     key (`mcspec.counters`). `report` is what the reply is to show of numbers (`mcspec.statistics`).
+    `datagram` is the request id that the datagrams of the reply carry, where it goes over UDP.
     """
 
     pieces: tuple[Piece, ...]
@@ -78,6 +79,7 @@ class Owed(NamedTuple):
     might: tuple[str, ...] = ()
     details: tuple[tuple[int, bytes], ...] = ()
     report: Report | None = None
+    datagram: int | None = None
 
 
 class Fit(Enum):
