@@ -15,6 +15,9 @@ _LINE_END = 2
 class Arrival:
     """The value that follows a storage command's line. One that is not to be stored holds nothing."""
 
+    #: No value ends the conversation.
+    closes: bool = False
+
     __slots__ = (
         "_buffer",
         "_cache",

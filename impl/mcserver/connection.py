@@ -1,17 +1,20 @@
-"""One connection of the text protocol: bytes in, pieces of replies out, in any cuts.
+"""One connection: bytes in, pieces of replies out, in any cuts.
 
-The connection is a state machine (command line, value, swallow, closed). `Connection.feed` takes what arrived and
-returns what to send, and does so in bounded steps: after enough replies or commands it keeps the rest of its input,
-sets `Connection.more` and waits for `Connection.resume`, so that a client that does not read, or one that sends
-without end, costs a bounded amount of memory and of other clients' time.
+The connection is a state machine (command, value, swallow, closed) that speaks one protocol, chosen by its first byte
+unless ``-B`` says which. The commands of text lines are here, the requests of the other protocols in `binary`.
+`Connection.feed` takes what arrived and returns what to send, and does so in bounded steps: after enough replies or
+commands it keeps the rest of its input, sets `Connection.more` and waits for `Connection.resume`, so that a client that
+does not read, or one that sends without end, costs a bounded amount of memory and of other clients' time.
 """
 
 import sys
 
 from mcserver import meta, replies, text
-from mcserver.framing import STEP_BYTES, Framing
+from mcserver.binary import Binary
+from mcserver.framing import STEP_BYTES
 from mcserver.metaset import read_meta_header
 from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, SWALLOW, VALUE, WATCH
+from mcserver.protocols import BINARY, MAGIC, TEXT, UNDECIDED
 from mcserver.retrieval import COPY_MAX, WORDS, Buffer, start
 from mcserver.settings import KEY_MAX, LINE_MAX
 from mcserver.storage import MODES, quick_set, read_header
@@ -23,7 +26,7 @@ _END = replies.END
 _ALL = sys.maxsize
 
 
-class Connection(Framing):
+class Connection(Binary):
     """One client's conversation. Not thread-safe; raises nothing, whatever the bytes."""
 
     __slots__ = ()
@@ -44,8 +47,10 @@ class Connection(Framing):
         self._out = out
         if self.on_state is not None:
             self.on_state("read")
+        if self._protocol == UNDECIDED and data:
+            self._protocol = BINARY if data[0] == MAGIC else TEXT
         if self._partial:
-            joined = self._join_line(data)
+            joined = self._join_line(data) if self._protocol == TEXT else self._join_request(data)
             if joined is None:
                 return out
             data = joined
@@ -78,7 +83,7 @@ class Connection(Framing):
         while True:
             phase = self._phase
             if phase == COMMAND:
-                pos = self._commands(data, pos)
+                pos = self._commands(data, pos) if self._protocol == TEXT else self._requests(data, pos)
             elif phase in {VALUE, SWALLOW}:
                 pos = self._receive(data, pos)
             elif phase in {CLOSED, WATCH}:
@@ -99,12 +104,6 @@ class Connection(Framing):
             if self._out:
                 self.on_state("mwrite")
             self.on_state("waiting")
-
-    def _yield(self, data: bytes, pos: int) -> None:
-        self._rest = data[pos:]
-        self.more = True
-        if self.on_state is not None:
-            self.on_state("mwrite")
 
     def _commands(self, data: bytes, pos: int) -> int:
         """Carry out the complete command lines from `pos` on; the new position, len(data) or more when all is used up.
@@ -184,13 +183,6 @@ class Connection(Framing):
                 now = cache.now
                 plain = cache.segmented and not observer.active
         return pos
-
-    def _observe(self, line: bytes) -> None:
-        if self.on_state is not None:
-            self.on_state("new_cmd")
-            self.on_state("parse_cmd")
-        if self.on_command is not None:
-            self.on_command(line)
 
     def _dispatch(self, line: bytes, begin: int) -> None:
         word, _, _ = line.partition(b" ")

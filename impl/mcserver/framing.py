@@ -1,6 +1,7 @@
 """What a connection is made of, and how lines and values are told apart in its input, in any cuts.
 
-What is done with a line is `Connection`'s business; what it has to keep between two chunks of input is declared here.
+What is done with a line, or with a request of another protocol, is `Connection`'s business; what it has to keep between
+two chunks of input is declared here.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from mcserver import replies
 from mcserver.arrival import Arrival
 from mcserver.cache import Block
 from mcserver.dumps import Dump
+from mcserver.incoming import Incoming
 from mcserver.observe import Watcher
 from mcserver.phases import CLOSED, COMMAND, STATE_NAMES, SWALLOW, VALUE, Phase
 from mcserver.retrieval import LINE_STARTS, Buffer, Retrieval
@@ -34,9 +36,11 @@ class Framing:
         "_cache",
         "_cost",
         "_eof",
+        "_need",
         "_out",
         "_partial",
         "_phase",
+        "_protocol",
         "_rest",
         "_retrieval",
         "_room",
@@ -59,14 +63,16 @@ class Framing:
         self._stats = state.stats
         self._phase: int = COMMAND
         self._out: list[Buffer] = []
-        self._partial = bytearray()  # a command line without its end
+        self._protocol = state.protocol  # one of `protocols`
+        self._partial = bytearray()  # a command line without its end, or a request of which `_need` bytes are needed
+        self._need = 0
         self._rest = b""  # input that waits for `resume`
         self._retrieval: Retrieval | Dump  # while values or dumps are sent
         self._watcher: Watcher | None = None
         self._cost = STEP_BYTES // (state.settings.requests_per_turn or STEP_COMMANDS)
         self._eof = False
         self._room = STEP_BYTES  # what is left of this step
-        self._arrival: Arrival  # while a value arrives
+        self._arrival: Incoming  # while a value arrives
         #: Its number in ``stats conns`` and log lines, and the second in which its last commands were carried out.
         self.number = 0
         self.last = state.cache.now
@@ -120,6 +126,43 @@ class Framing:
         if self._phase != CLOSED:
             self._enter(CLOSED, "closed")
 
+    def _observe(self, line: bytes) -> None:
+        if self.on_state is not None:
+            self.on_state("new_cmd")
+            self.on_state("parse_cmd")
+        if self.on_command is not None:
+            self.on_command(line)
+
+    def _yield(self, data: bytes, pos: int) -> None:
+        self._rest = data[pos:]
+        self.more = True
+        if self.on_state is not None:
+            self.on_state("mwrite")
+
+    def _end(self, reply: bytes) -> None:
+        """End the conversation because of a request that cannot be read; `reply` may be empty."""
+        if self.on_state is not None:
+            self.on_state("new_cmd")
+            self.on_state("parse_cmd")
+        if reply:
+            self._out.append(reply)
+        self._enter(CLOSED, "closing")
+
+    # -- requests of a known length -----------------------------------------------------------------------------
+
+    def _keep(self, data: bytes, pos: int, need: int) -> None:
+        """Keep the start of a request at `pos` until `need` bytes of it are there."""
+        self._partial = bytearray(data[pos:])
+        self._need = need
+
+    def _join_request(self, data: bytes) -> bytes | None:
+        partial = self._partial
+        if len(partial) + len(data) < self._need:
+            partial.extend(data)
+            return None
+        self._partial = bytearray()
+        return bytes(partial) + data
+
     # -- lines --------------------------------------------------------------------------------------------------
 
     def _join_line(self, data: bytes) -> bytes | None:
@@ -157,14 +200,15 @@ class Framing:
         if header is None:
             self._out.append(replies.BAD_FORMAT)
             return
-        self._arrival = Arrival(self._cache, self._stats, header)
+        arrival = Arrival(self._cache, self._stats, header)
+        self._arrival = arrival
         observer = self._state.observer
         if observer.active and not header.error:
-            if header.meta is None:  # prefixes are counted for the text protocol alone
+            if header.meta is None:  # prefixes are not counted for the meta commands
                 observer.announced(header.key)
-            if not self._arrival.kept:
-                observer.refused(header.key, header.mode, self._arrival.refusal_name)
-        phase, name = (VALUE, "nread") if self._arrival.kept else (SWALLOW, "swallow")
+            if not arrival.kept:
+                observer.refused(header.key, header.mode, arrival.refusal_name)
+        phase, name = (VALUE, "nread") if arrival.kept else (SWALLOW, "swallow")
         self._enter(phase, name)
 
     def _receive(self, data: bytes, pos: int) -> int:
@@ -175,7 +219,11 @@ class Framing:
             reply = arrival.finish()
             if self._state.observer.active and arrival.outcome is not None:
                 self._state.observer.stored(*arrival.summary())
+            closes = arrival.closes
             del self._arrival
+            if closes:
+                self._end(reply)
+                return pos
             self._enter(COMMAND, "new_cmd")
             if reply:
                 self._out.append(reply)

@@ -38,6 +38,7 @@ class Outcome(IntEnum):
     NOT_FOUND = 3
     NON_NUMERIC = 4
     NO_MEMORY = 5
+    TOO_LARGE = 6
 
 
 class Item:

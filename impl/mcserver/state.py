@@ -7,6 +7,7 @@ from mcserver import PROTOCOL_VERSION
 from mcserver.cache import Cache, Item
 from mcserver.observe import Observer
 from mcserver.peers import Peer, Served
+from mcserver.protocols import BY_NAME
 from mcserver.runtime import initial
 from mcserver.settings import Settings
 from mcserver.stats import Stats
@@ -18,6 +19,8 @@ class ServerState:
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         """Start an empty server at the clock's present."""
         self.settings = settings
+        #: What a new connection speaks.
+        self.protocol = BY_NAME[settings.protocol]
         self.clock = clock
         #: What ``debugtime`` did to the clock: stopped it, and moved it by so many seconds.
         self.paused = False

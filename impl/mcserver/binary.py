@@ -1,0 +1,203 @@
+"""The binary protocol: headers in, replies out, in any cuts.
+
+A request is looked at when its extras and key have come, which is little; a value is taken as it comes, what was
+refused is dropped as it comes. Which errors end the conversation is memcached's choice: those of a header whose
+lengths cannot be trusted.
+"""
+
+import sys
+from functools import partial
+
+from mcserver import binary_wire as wire
+from mcserver.binary_commands import hit
+from mcserver.binary_table import TABLE, Opcode
+from mcserver.cache import NEVER, Outcome, StoreMode
+from mcserver.framing import Framing
+from mcserver.incoming import Order, Skip, Value
+from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
+from mcserver.settings import KEY_MAX
+
+#: The offset to return when no input is left: beyond the end of any chunk.
+_ALL = sys.maxsize
+#: Extras and key of a request that is not refused take at most so many bytes.
+_HEAD_MAX = 255 + KEY_MAX
+#: tuning: Values up to this many bytes are put behind their head by a copy more, larger ones by one copy.
+_SMALL = 16384
+_STORE_EXTRAS_SIZE = wire.STORE_EXTRAS.size
+
+_FAILURES = {
+    Outcome.EXISTS: wire.EXISTS,
+    Outcome.NOT_FOUND: wire.NOT_FOUND,
+    Outcome.NOT_STORED: wire.NOT_STORED,
+    Outcome.TOO_LARGE: wire.TOO_LARGE,
+    Outcome.NO_MEMORY: wire.NO_MEMORY_STORING,
+}
+
+#: What NOT_STORED means for these.
+_NOT_STORED = {StoreMode.ADD: wire.EXISTS, StoreMode.REPLACE: wire.NOT_FOUND}
+
+
+def _stored(request: wire.Request, entry: Opcode, outcome: Outcome, cas: int) -> bytes:
+    """The reply to a store; empty for a quiet one that succeeded."""
+    if outcome is Outcome.STORED:
+        return b"" if entry.quiet else wire.success(request, cas=cas)
+    status = _FAILURES[outcome]
+    if outcome is Outcome.NOT_STORED and entry.mode is not None:
+        status = _NOT_STORED.get(entry.mode, status)
+    return wire.failure(request.opcode, request.opaque, status)
+
+
+class Binary(Framing):
+    """The part of a connection that speaks the binary protocol."""
+
+    __slots__ = ()
+
+    def _requests(self, data: bytes, pos: int) -> int:
+        """Carry out the requests from `pos` on; the new position, len(data) or more when all is used up.
+
+        The two that most traffic consists of are recognised here: a ``get``, and a ``set`` whose value is there.
+        """
+        out = self._out
+        cache = self._cache
+        self.last = cache.now
+        observer = self._state.observer
+        observer.fd = self.number
+        plain = not observer.active and self.on_state is None and self.on_command is None
+        cost = self._cost
+        size = len(data)
+        unpack = wire.REQUEST.unpack_from
+        while pos != size:
+            #: tuning: Enough for one step.
+            if self._room <= 0:
+                self._yield(data, pos)
+                return pos
+            if size - pos < wire.HEADER_SIZE:
+                self._keep(data, pos, wire.HEADER_SIZE)
+                return _ALL
+            self._room -= cost
+            magic, opcode, keylen, extlen, bodylen, opaque, cas = unpack(data, pos)
+            if magic != wire.REQUEST_MAGIC:
+                self._end(b"")
+                return pos
+            start = pos + wire.HEADER_SIZE
+            if plain and start + bodylen <= size:
+                if opcode == wire.GET and not extlen and 0 < keylen <= KEY_MAX and bodylen == keylen:
+                    pos = start + bodylen
+                    item = cache.fetch(data[start:pos])
+                    if item is None:
+                        out.append(wire.failure(opcode, opaque, wire.NOT_FOUND))
+                    else:
+                        #: tuning: Pace.
+                        self._room -= hit(opcode, opaque, item, b"", out)
+                    continue
+                if opcode == wire.SET and not cas and extlen == _STORE_EXTRAS_SIZE:
+                    reply = self._quick_set(data, start, keylen, bodylen, opaque)
+                    if reply:
+                        out.append(reply)
+                        pos = start + bodylen
+                        continue
+            pos = self._request(data, pos, opcode, keylen, extlen, bodylen, opaque, cas)
+            if self._phase != COMMAND:
+                return pos
+            # The command may have changed what the fast paths rely on.
+            plain = plain and not observer.active
+        return pos
+
+    def _quick_set(self, data: bytes, start: int, keylen: int, bodylen: int, opaque: int) -> bytes:
+        """Carry out a plain ``set``, all of whose body is in `data` at `start`; the reply.
+
+        Everything unusual answers nothing, and nothing has happened: the general way knows what to do with it.
+        """
+        cache = self._cache
+        length = bodylen - _STORE_EXTRAS_SIZE - keylen
+        if length < 0 or not 0 < keylen <= KEY_MAX:
+            return b""
+        flags, exptime = wire.STORE_EXTRAS.unpack_from(data, start)
+        at = start + _STORE_EXTRAS_SIZE + keylen
+        key = data[at - keylen : at]
+        size = cache.item_size(key, flags, length)
+        if size > cache.item_size_max or not cache.make_room(size):
+            return b""
+        self._stats.cmd_set += 1
+        cache.slabs.find(size).cmd_set += 1
+        head = b"VALUE %b %d %d\r\n" % (key, flags, length)
+        if length <= _SMALL:
+            block = head + data[at : at + length] + b"\r\n"
+        else:
+            block = b"".join((head, memoryview(data)[at : at + length], b"\r\n"))
+        unique = cache.next_cas()
+        cache.put(key, block, len(head), flags, cache.deadline(exptime) if exptime else NEVER, size, unique)
+        return wire.REPLY.pack(wire.REPLY_MAGIC, wire.SET, 0, 0, 0, 0, opaque, unique)
+
+    def _request(
+        self, data: bytes, pos: int, opcode: int, keylen: int, extlen: int, bodylen: int, opaque: int, cas: int
+    ) -> int:
+        """Deal with one request whose header is at `pos`; the position after what was used of it."""
+        start = pos + wire.HEADER_SIZE
+        head = extlen + keylen
+        if head > wire.HEAD_MAX - wire.HEADER_SIZE:
+            return self._swallow(data, start, Skip(wire.HEAD_MAX - wire.HEADER_SIZE + 1, b"", closes=True))
+        entry = TABLE[opcode]
+        status = self._refusal(entry, keylen, extlen, bodylen)
+        if status is not None:
+            return self._swallow(data, start, Skip(head, wire.failure(opcode, opaque, status), closes=True))
+        if start + head > len(data):
+            self._keep(data, pos, wire.HEADER_SIZE + head)
+            return _ALL
+        at = start + head
+        self._observe(data[pos:at])
+        if entry is None:
+            # As in memcached the whole length of the body is dropped once more, behind extras and key.
+            return self._swallow(data, at, Skip(bodylen, wire.failure(opcode, opaque, wire.UNKNOWN)))
+        request = wire.Request(
+            opcode, data[start : start + extlen], data[at - keylen : at], bodylen - head, opaque, cas
+        )
+        if entry.run is not None:
+            self._room -= entry.run(self._state, request, self._out)
+            return at
+        if entry.mode is not None:
+            return self._store(data, at, request, entry, entry.mode)
+        if opcode in {wire.QUIT, wire.QUITQ}:
+            self.quit = True
+            if not entry.quiet:
+                self._out.append(wire.success(request))
+            self._enter(CLOSED, "closing")
+            return at
+        return self._swallow(data, at, Skip(request.surplus, wire.failure(opcode, opaque, wire.UNKNOWN)))
+
+    def _refusal(self, entry: Opcode | None, keylen: int, extlen: int, bodylen: int) -> wire.Status | None:
+        """Why a header ends the conversation; None when it does not."""
+        surplus = bodylen - keylen - extlen
+        if surplus < 0:
+            return wire.UNKNOWN
+        if bodylen > wire.BODY_MAX or keylen > KEY_MAX:
+            return wire.INVALID
+        if entry is not None and not entry.fits(extlen, keylen, surplus):
+            return wire.INVALID
+        return None
+
+    def _store(self, data: bytes, at: int, request: wire.Request, entry: Opcode, mode: StoreMode) -> int:
+        flags, exptime = wire.STORE_EXTRAS.unpack(request.extras) if request.extras else (0, 0)
+        unique = request.cas if self._cache.with_cas else 0
+        order = Order(mode, request.key, flags, exptime, request.surplus, unique)
+        value = Value(self._cache, self._stats, order, partial(_stored, request, entry), at_end=False)
+        observer = self._state.observer
+        if observer.active:
+            observer.announced(request.key)
+            if value.refusal is not None and not order.joins:
+                observer.refused(request.key, mode, value.refusal.name.lower())
+        self._arrival = value
+        if value.kept:
+            self._enter(VALUE, "nread")
+        else:
+            self._enter(SWALLOW, "swallow")
+        return self._receive(data, at) if value.missing <= len(data) - at else at
+
+    def _swallow(self, data: bytes, at: int, skip: Skip) -> int:
+        """Drop bytes from `at` on, as far as they are there."""
+        self._arrival = skip
+        if skip.closes:
+            self._phase = SWALLOW  # what is waited for is still the request's head
+        else:
+            self._enter(SWALLOW, "swallow")
+        return self._receive(data, at) if skip.missing <= len(data) - at else at
