@@ -3,29 +3,34 @@
 Waiting
 -------
 Every wait is for a predicate: the oracle says what is owed, and the runner reads until it has come or until nothing
-has come for the time-out.  At a Settle the runner first sends a *sentinel* (``version``) on each connection that is at
-a command boundary, so that bytes nobody asked for are seen too; the oracle is told of it like of any request.  The
-conversation ends with a sentinel on every connection and on a fresh one.
+has come for the time-out.  At a Settle the runner first sends a *sentinel* (`mcconform.sentinels`) on each connection
+that is at a command boundary, so that bytes nobody asked for are seen too; the oracle is told of it like of any
+request.  The conversation ends with a sentinel on every connection and on a fresh one.
 
 Order between connections
 -------------------------
 A server may work on two connections in any order.  Steps are ordered by waiting: before a step on another connection
 everything owed on the last one must have come.  A request without a reply followed by half a request leaves nothing to
 wait for; generators put a Settle between them.
+
+UDP
+---
+One datagram is outstanding: the next step waits for what is owed to it. On a network datagrams are lost, so that one
+that does not come proves nothing: the conversation is over, and whoever runs it may run it again.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mcconform import flags, leftovers, options
+from mcconform import ending, flags, leftovers, options
 from mcconform.conversation import (
     PREFIX,
     Advance,
     Close,
     Conversation,
+    Datagram,
     HalfClose,
     Open,
     Reset,
@@ -37,18 +42,18 @@ from mcconform.conversation import (
     pieces,
     rename,
 )
-from mcconform.observed import Canon, Uniques, shown
-from mcconform.oracle import Oracle, Refusal
-from mcconform.targets import DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
-from mcconform.verdict import Difference, Line, Result, Verdict
+from mcconform.observed import Uniques, shown
+from mcconform.oracle import Oracle
+from mcconform.sentinels import Sentinels
+from mcconform.targets import WITH_UDP, DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
+from mcconform.verdict import Line, Result, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcconform.conversation import Transport
     from mcconform.runner import Setting
     from mcspec import Outcome
-
-SENTINEL = b"version\r\n"
 
 WITHHELD = 0.002
 """Seconds to give a server that may withhold its replies while it receives a value."""
@@ -58,9 +63,6 @@ LINGER = 0.05
 
 MOST_MORE = 65536
 """Bytes after a wrong reply that are looked at."""
-
-GRACE = 0.3
-"""Seconds that a process which closed a connection is given to be seen dead."""
 
 
 class _Stop(Exception):  # noqa: N818 - a signal within this module, no error
@@ -79,7 +81,7 @@ class Conduct:
         self.setting = setting
         self.timeout = timeout
         self.prefix = prefix
-        self.uniques = Uniques()
+        self.uniques = Uniques(packets=conversation.packets)
         self.lines: list[Line] = []
         self.heard: dict[int, bytearray] = {}
         self.opened: dict[int, None] = {}
@@ -91,10 +93,14 @@ class Conduct:
         self.last: int | None = None
         judge = setting.judge
         self.flags: list[flags.Used] = []
-        alone = setting.allow_flush
-        self.oracle = Oracle(options.apply(judge.rules, conversation.options), alone=alone, observer=self._saw)
-        base = judge.base
-        self.base = None if base is None else Oracle(options.apply(base, conversation.options), alone=alone)
+        self.clients = conversation.datagrams
+        self.asked: dict[int, bytes] = {}
+        self.sentinels = Sentinels(self.renamed)
+        alone, lossy = setting.allow_flush, not target.immediate
+        rules = options.apply(judge.rules, conversation.options)
+        self.oracle = Oracle(rules, alone=alone, observer=self._saw, lossy=lossy)
+        base = None if judge.base is None else options.apply(judge.base, conversation.options)
+        self.base = None if base is None else Oracle(base, alone=alone, lossy=lossy)
         self.deviates: tuple[str, ...] = ()
         self.held: frozenset[str] = frozenset()
         self.session: Session
@@ -102,11 +108,12 @@ class Conduct:
     def result(self) -> Result:
         """Run it."""
         try:
-            self.session = self.target.session(self.renamed.options)
+            wanted = self.renamed.options
+            self.session = self.target.session((*wanted, *WITH_UDP) if self.clients and "-U" not in wanted else wanted)
         except UnsupportedError as error:
             return Result(self.original, Verdict.UNSUPPORTED, reason=str(error))
         except (UnreachableError, DiedError) as error:
-            return self._failed("crash", str(error))
+            return ending.failed(self, "crash", str(error))
         try:
             self._steps()
         except _Stop:
@@ -116,11 +123,11 @@ class Conduct:
         except UnsupportedError as error:
             return Result(self.original, Verdict.UNSUPPORTED, reason=str(error))
         except TargetError as error:
-            return self._failed("crash", str(error))
+            return ending.failed(self, "crash", str(error))
         finally:
             self._clean()
             self.session.end()
-        return self._verdict()
+        return ending.verdict(self)
 
     def _steps(self) -> None:
         for step in self.renamed.steps:
@@ -151,6 +158,8 @@ class Conduct:
             self._barrier(self.last)
         self.last = step.conn
         self._open(step.conn)
+        if step.conn in self.clients and not isinstance(step, Open | Datagram | StopReading | Resume):
+            raise ValueError(f"a UDP client cannot {type(step).__name__.lower()}")
         if step.conn not in self.over:
             self._act(step)
         elif step.conn in self.ended and isinstance(step, Send):
@@ -158,10 +167,12 @@ class Conduct:
             self._send(step)
             self._tell(lambda oracle: oracle.settled(step.conn))
 
-    def _act(self, step: Open | Send | HalfClose | Reset | Close | StopReading | Resume) -> None:
+    def _act(self, step: Open | Send | Datagram | HalfClose | Reset | Close | StopReading | Resume) -> None:
         conn, now = step.conn, self.session.now()
         if isinstance(step, Send):
             self._send(step)
+        elif isinstance(step, Datagram):
+            self._datagram(conn, b"".join(self.uniques.bind(part, now.hi) for part in step.parts), step)
         elif isinstance(step, HalfClose):
             self._note("half-close", conn)
             self._tell(lambda oracle: oracle.half_close(conn, now))
@@ -191,8 +202,9 @@ class Conduct:
         if conn not in self.opened:
             self.opened[conn] = None
             now = self.session.now()
-            self._tell(lambda oracle: oracle.open(conn, now))
-            self.session.open(conn)
+            transport: Transport = "udp" if conn in self.clients else "tcp"
+            self._tell(lambda oracle: oracle.open(conn, now, transport))
+            self.session.open(conn, transport)
 
     def _send(self, step: Send) -> None:
         if step.literal() is None:
@@ -202,6 +214,18 @@ class Conduct:
         self._note("send", step.conn, *self._shown(step, data))
         for chunk in pieces(data, step.cuts):
             self._write(step.conn, chunk)
+
+    def _datagram(self, conn: int, data: bytes, step: Datagram | None = None) -> None:
+        """Send one datagram and wait for the answers."""
+        if step is None or step.literal() is not None:
+            self._note("datagram", conn, data.replace(self.prefix, PREFIX))
+        else:
+            self._note("datagram", conn, b"".join(shown(part) for part in step.parts).replace(self.prefix, PREFIX))
+        now = self.session.now()
+        self._tell(lambda oracle: oracle.datagram(conn, data, now))
+        self.asked[conn] = data
+        self.session.datagram(conn, data)
+        self._barrier(conn)
 
     def _shown(self, step: Send, data: bytes) -> list[bytes]:
         """The chunks as a transcript shows them: cut where they were cut if all is literal."""
@@ -214,6 +238,7 @@ class Conduct:
             self._barrier(conn)
         now = self.session.now()
         self._tell(lambda oracle: oracle.send(conn, chunk, now))
+        self.uniques.sent(conn, chunk)
         self.session.write(conn, chunk)
         if self.target.immediate:
             self._pump(conn, 0)
@@ -227,9 +252,12 @@ class Conduct:
             if conn != self.last and self.last is not None:
                 self._barrier(self.last)
             self.last = conn
-            if self.oracle.at_boundary(conn):
-                self._note("send", conn, SENTINEL)
-                self._write(conn, SENTINEL)
+            if conn in self.clients:
+                self._datagram(conn, self.sentinels.datagram(conn))
+            elif self.oracle.at_boundary(conn):
+                sentinel = self.sentinels.request(conn)
+                self._note("send", conn, sentinel)
+                self._write(conn, sentinel)
             self._barrier(conn)
             if self.target.immediate or len(self.oracle.worlds) == 1:
                 # Everything has come; in a single world that is no guess about what may still come in another.
@@ -250,7 +278,7 @@ class Conduct:
             elif self.target.immediate or left <= 0:
                 self._tell(lambda oracle: oracle.settled(conn))
                 break
-        self._hear()
+        self.hear()
 
     def _prompt(self, conn: int) -> bool:
         return not self.oracle.may_withhold(conn)
@@ -269,11 +297,14 @@ class Conduct:
                 self.over.add(conn)
                 self.ended.add(conn)
                 self._tell(lambda oracle: oracle.ended(conn))
-                self._hear()
+                self.hear()
                 self._note("end", conn)
             else:
                 self.heard.setdefault(conn, bytearray()).extend(data)
-                self.uniques.feed(conn, data)
+                if conn in self.clients:
+                    self.uniques.datagram(conn, self.asked.get(conn, b""), data)
+                else:
+                    self.uniques.feed(conn, data)
                 self._tell(lambda oracle, data=data: oracle.received(conn, data))  # type: ignore[misc]
         return bool(arrived)
 
@@ -310,7 +341,7 @@ class Conduct:
         for piece in data or (b"",):
             self.lines.append(Line(kind, conn, piece))
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         """Put what was received into the transcript; only at waits, so that it does not depend on timing."""
         for conn in sorted(self.heard):
             if self.heard[conn]:
@@ -323,7 +354,8 @@ class Conduct:
         """Take away what the conversation may have left on a server that goes on living."""
         if self.target.immediate or not self.opened:
             return
-        farewell = leftovers.farewell(self.original, self.prefix, foreign=self.setting.allow_flush)
+        answers = self.oracle.refusal is None and self.setting.fresh
+        farewell = leftovers.farewell(self.original, self.prefix, foreign=self.setting.allow_flush, answers=answers)
         if not farewell:
             return
         conn = next((conn for conn in reversed(self.opened) if self._usable(conn)), None)
@@ -333,8 +365,7 @@ class Conduct:
                 self.session.open(conn)
             except TargetError:
                 return
-        answers = self.oracle.refusal is None and self.setting.fresh
-        self.session.write(conn, farewell + SENTINEL if answers and not self.original.flushes else farewell)
+        self.session.write(conn, farewell)
         if self.original.flushes or answers:
             # Until this is done, the counters that the next conversation reads still move.
             deadline = time.monotonic() + self.timeout
@@ -343,59 +374,8 @@ class Conduct:
                     break
 
     def _usable(self, conn: int) -> bool:
-        """Whether a request can be sent there."""
-        return conn not in self.over and conn not in self.stopped and self.oracle.at_boundary(conn)
-
-    def _verdict(self) -> Result:
-        self._hear()
-        oracle = self.oracle
-        passed = frozenset(oracle.passed)
-        held = passed if self.setting.judge.base is None else self.held
-        if self.base is not None:
-            held = frozenset(self.base.passed)
-        result = Result(self.original, Verdict.PASS, passed, held, self.deviates, flags=tuple(self.flags))
-        if oracle.refusal is not None:
-            canon = Canon(self.prefix)
-            transcript = tuple(
-                Line(line.kind, line.conn, canon(line.data) if line.kind == "receive" else line.data)
-                for line in self.lines
-            )
-            difference = self._difference(oracle.refusal, canon)
-            return replace(result, verdict=Verdict.FAIL, deviates=(), difference=difference, transcript=transcript)
-        if oracle.exhausted:
-            reason = "more than 64 worlds are possible: the judge cannot follow"
-            return replace(result, verdict=Verdict.HARNESS_ERROR, reason=reason)
-        if oracle.unspecified is not None:
-            return replace(result, verdict=Verdict.UNSPECIFIED, reason=oracle.unspecified)
-        return replace(result, verdict=Verdict.DEVIATES) if self.deviates else result
-
-    def _difference(self, found: Refusal, canon: Canon) -> Difference:
-        # A process that dies closes its connections first and is seen to be dead a little later.
-        death = self.target.death(GRACE if found.kind in ("closed", "missing reply") else 0.0)
-        return Difference(
-            kind="crash" if death else found.kind,
-            clauses=tuple(found.clauses),
-            conn=found.conn,
-            expected=tuple(text.replace(self.prefix.decode(), PREFIX.decode()) for text in found.expected),
-            observed=canon(found.observed + self.more),
-            context=found.context.replace(self.prefix, PREFIX),
-            detail=f"the server ended: {death}" if death else "",
-        )
-
-    def _failed(self, kind: str, detail: str) -> Result:
-        """A failure outside of what the oracle sees: the server is gone."""
-        death = self.target.death(GRACE)
-        self._hear()
-        sent = [line.data for line in self.lines if line.kind == "send"]
-        difference = Difference(
-            kind,
-            ("text.stream.error-keeps-open",),
-            self.last or 0,
-            ("an open connection",),
-            b"",
-            b"".join(sent[-3:]),
-            f"the server ended: {death}" if death else detail,
-        )
-        passed = frozenset(self.oracle.passed)
-        transcript = tuple(self.lines)
-        return Result(self.original, Verdict.FAIL, passed, difference=difference, transcript=transcript)
+        """Whether a request of the farewell can be sent there."""
+        if conn in self.over or conn in self.stopped or conn in self.clients:
+            return False
+        protocol = self.original.protocol
+        return self.original.speech(conn) == (protocol or "text") and self.oracle.at_boundary(conn)

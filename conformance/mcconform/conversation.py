@@ -8,6 +8,9 @@ Every generated key begins with ``mcspec``.  The runner replaces these six bytes
 connection writes, by a prefix of the same length that no other conversation of the run uses, and puts them back in
 whatever it reports: lengths and cuts stay as they are. So does it with their base64, which is eight bytes without
 padding: the two forms of a key stay those of one key.
+
+A connection is TCP (or whatever stream the target offers in its place) unless it is opened as UDP: then it is one
+client's socket, to which whole datagrams are written, frame header and all.
 """
 
 from __future__ import annotations
@@ -15,16 +18,28 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from mcconform import headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 PREFIX = b"mcspec"
 """The canonical key prefix, in bytes."""
 
 PREFIX_BASE64 = b64encode(PREFIX)
 """How the base64 of a key with that prefix begins."""
+
+
+CasEncoding = Literal["decimal", "u64"]
+"""How a cas unique is written: digits, or eight bytes, the most significant first."""
+
+TimeEncoding = Literal["decimal", "u32", "i32"]
+"""How a time is written: digits, or four bytes, the most significant first."""
+
+Transport = Literal["tcp", "udp"]
+"""What carries a connection; ``tcp`` stands for any stream: a Unix socket, TLS, an engine in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +49,15 @@ class CasRef:
     key: bytes
     offset: int = 0
     conn: int | None = None
+    encoding: CasEncoding = "decimal"
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRef:
-    """The server's unix time plus an offset in seconds, rendered in decimal."""
+    """The server's unix time plus an offset in seconds."""
 
     offset: int = 0
+    encoding: TimeEncoding = "decimal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +77,10 @@ Part = bytes | Repeat | CasRef | TimeRef
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Connect."""
+    """Connect; over UDP: make a socket, which no server hears of."""
 
     conn: int = 0
+    transport: Transport = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +93,25 @@ class Send:
 
     def literal(self) -> bytes | None:
         """The bytes if no reference needs binding, else None."""
-        joined = []
-        for part in self.parts:
-            if isinstance(part, CasRef | TimeRef):
-                return None
-            joined.append(part.bytes() if isinstance(part, Repeat) else part)
-        return b"".join(joined)
+        return _joined(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Send the rendered parts as one datagram, frame header and all, on a connection opened as UDP."""
+
+    conn: int
+    parts: tuple[Part, ...]
+
+    def literal(self) -> bytes | None:
+        """The bytes if no reference needs binding, else None."""
+        return _joined(self.parts)
+
+
+def _joined(parts: tuple[Part, ...]) -> bytes | None:
+    if any(isinstance(part, CasRef | TimeRef) for part in parts):
+        return None
+    return b"".join(_literal(part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +163,7 @@ class Resume:
     conn: int = 0
 
 
-Step = Open | Send | Settle | Advance | HalfClose | Reset | Close | StopReading | Resume
+Step = Open | Send | Datagram | Settle | Advance | HalfClose | Reset | Close | StopReading | Resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,26 +198,65 @@ class Conversation:
         return tuple(seen)
 
     @property
+    def datagrams(self) -> frozenset[int]:
+        """The numbers of its connections that are opened as UDP."""
+        return frozenset(step.conn for step in self.steps if isinstance(step, Open) and step.transport == "udp")
+
+    @property
     def flushes(self) -> bool:
-        """Whether some connection writes ``flush_all``, in whatever position."""
-        return any(b"flush_all" in stream for stream in streams(self).values())
+        """Whether some connection writes a flush, in whatever position and protocol."""
+        packets = self.packets
+        return any(headers.flushes(stream, packets=packets) for stream in streams(self).values())
+
+    @property
+    def packets(self) -> bool:
+        """Whether it asks for a server that speaks the packet protocol."""
+        return self.protocol == "packet"
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that its options fix for every connection, or nothing: ``ascii``, ``binary``, ``packet``."""
+        fixed = ""
+        for word, value in pairwise((*self.options, "")):
+            if word == "-B":
+                fixed = "" if value in ("auto", "negotiating") else value
+        return fixed or ("binary" if "-S" in self.options else "ascii" if "-Y" in self.options else "")
+
+    def speech(self, conn: int) -> str:
+        """What a connection speaks, as far as the client has a say: ``text``, ``binary`` or ``packet``.
+
+        What the options fix; else what its first byte chooses, text where it writes nothing.
+        """
+        if self.protocol:
+            return "text" if self.protocol == "ascii" else self.protocol
+        first = next((_literal(part) for part in self._parts(conn) if part != b""), b"")
+        return "binary" if first[:1] == b"\x80" else "text"
+
+    def _parts(self, conn: int) -> Iterator[Part]:
+        for step in self.steps:
+            if isinstance(step, Send) and step.conn == conn:
+                yield from step.parts
 
     @property
     def alone(self) -> bool:
         """Whether it must have the server for itself: it flushes it, or reads what is counted of the whole of it."""
-        return self.flushes or any(b"stats" in stream for stream in streams(self).values())
+        packets = self.packets
+        return self.flushes or any(headers.reports(stream, packets=packets) for stream in streams(self).values())
 
     @property
     def size(self) -> int:
-        """Bytes that it writes, a reference counted as ten."""
-        return sum(sum(width(part) for part in step.parts) for step in self.steps if isinstance(step, Send))
+        """Bytes that it writes, a reference of unknown length counted as ten."""
+        written = (step for step in self.steps if isinstance(step, Send | Datagram))
+        return sum(sum(width(part) for part in step.parts) for step in written)
 
 
 def width(part: Part) -> int:
-    """Bytes of a part once rendered; ten for a reference, whose length is known only then."""
+    """Bytes of a part once rendered; ten for a reference in digits, whose length is known only then."""
     if isinstance(part, Repeat):
         return len(part.unit) * part.times
-    return len(part) if isinstance(part, bytes) else 10
+    if isinstance(part, bytes):
+        return len(part)
+    return {"decimal": 10, "u64": 8, "u32": 4, "i32": 4}[part.encoding]
 
 
 def say(conn: int, *parts: Part | str, cuts: Iterable[int] = ()) -> Send:
@@ -195,10 +265,10 @@ def say(conn: int, *parts: Part | str, cuts: Iterable[int] = ()) -> Send:
 
 
 def streams(conversation: Conversation) -> dict[int, bytes]:
-    """What each connection writes, joined; a reference stands as ``0``, which is no letter of any command."""
+    """What each connection writes, joined; a reference stands as ``0``, or as so many NULs: no letter of a command."""
     joined: dict[int, list[bytes]] = {}
     for step in conversation.steps:
-        if isinstance(step, Send):
+        if isinstance(step, Send | Datagram):
             held = joined.setdefault(step.conn, [])
             held.extend(_literal(part) for part in step.parts)
     return {conn: b"".join(pieces) for conn, pieces in joined.items()}
@@ -207,7 +277,9 @@ def streams(conversation: Conversation) -> dict[int, bytes]:
 def _literal(part: Part) -> bytes:
     if isinstance(part, Repeat):
         return part.bytes()
-    return part if isinstance(part, bytes) else b"0"
+    if isinstance(part, bytes):
+        return part
+    return b"0" if part.encoding == "decimal" else bytes(width(part))
 
 
 def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
@@ -240,7 +312,7 @@ def swapped(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
-    """Rewrite the literals of one connection in place; a reference ends a run of joined literals."""
+    """Rewrite the literals of one connection in place; a reference or a datagram ends a run of joined literals."""
     run: list[tuple[int, int, bytes]] = []
     parts: dict[int, list[Part]] = {}
 
@@ -253,8 +325,10 @@ def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
         run.clear()
 
     for index, step in enumerate(steps):
-        if not isinstance(step, Send) or step.conn != conn:
+        if not isinstance(step, Send | Datagram) or step.conn != conn:
             continue
+        if isinstance(step, Datagram):
+            flush()
         parts[index] = list(step.parts)
         for place, part in enumerate(step.parts):
             if isinstance(part, bytes):
@@ -268,5 +342,5 @@ def _rename_stream(steps: list[Step], conn: int, prefix: bytes) -> None:
     flush()
     for index, renamed in parts.items():
         step = steps[index]
-        if isinstance(step, Send):
+        if isinstance(step, Send | Datagram):
             steps[index] = replace(step, parts=tuple(renamed))

@@ -32,6 +32,7 @@ from mcconform.conversation import (
     Advance,
     Close,
     Conversation,
+    Datagram,
     HalfClose,
     Open,
     Reset,
@@ -155,6 +156,8 @@ class _Walk:
             return
         if isinstance(step_, StopReading | Resume):
             raise UnfitError("it needs a reader that stops")
+        if isinstance(step_, Datagram):
+            raise UnfitError("it needs UDP")
         if self.last is not None and self.last != step_.conn:
             self.settle(self.last, sentinel=False)
         self.last = step_.conn
@@ -267,6 +270,9 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
 
 
 def _walked(conversation: Conversation, rules: Rules, epoch: float) -> _Walk:
+    spoken = {conversation.speech(conn) for conn in conversation.connections}
+    if spoken - {"text"} or conversation.datagrams:
+        raise UnfitError("it speaks more than text over a stream")
     walk = _Walk(options.apply(rules, conversation.options), exact=conversation.exact, epoch=epoch)
     for step_ in _joined(conversation.steps):
         walk.take(step_)

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mcconform import conduct, runner, shrink
+from mcconform import ending, runner, sentinels, shrink
 from mcconform.conversation import Conversation, Part, Send, Settle, Step
 from mcconform.keys import Prefixes
 from mcconform.phases import malformed
@@ -122,7 +122,7 @@ class Fuzzer:
     def _trouble(self) -> tuple[str, str] | None:
         """What is wrong with the server as a whole: kind and detail."""
         if not self._answers():
-            death = self.target.death(conduct.GRACE)
+            death = self.target.death(ending.GRACE)
             if death is not None:
                 return "crash", f"the server ended: {death}"
             self.target.restart()
@@ -136,7 +136,7 @@ class Fuzzer:
             return False
         try:
             session.open(0)
-            session.write(0, conduct.SENTINEL)
+            session.write(0, sentinels.TEXT)
             arrived = session.pump(self.setting.timeout)
             return bool(arrived) and arrived[0][1] is not None
         except TargetError:

@@ -9,7 +9,9 @@ One object a line, keys in this order, those that hold nothing left out::
 written as latin-1: one character is one byte.  The steps:
 
 =====================================  =================================================================
-``{"open": C}``                        connect connection C now, rather than at its first use
+``{"open": C}``                        connect connection C now, rather than at its first use;
+                                       with ``"transport": "udp"`` it is a UDP client
+``{"datagram": P, "conn": C}``         send P as one datagram on C, which was opened as UDP
 ``{"send": P, "conn": C, "cuts": []}``  write P on C; ``conn`` is left out if 0, ``cuts`` if empty
 ``{"settle": C}``                      wait for everything that is owed on C (``null``: on every connection)
 ``{"advance": S}``                     let S seconds pass
@@ -21,9 +23,12 @@ written as latin-1: one character is one byte.  The steps:
 =====================================  =================================================================
 
 P is a string, or a list of strings and references: ``{"cas": KEY, "offset": N, "conn": C}`` is the cas unique that the
-last ``VALUE`` line for KEY showed (on any connection if ``conn`` is left out) plus N, and 0 if there was none;
-``{"time": N}`` is the server's unix time plus N seconds, in decimal; ``{"repeat": S, "times": N}`` is the string S
-N times over.  References are bound when the chunk is sent.
+last answer for KEY showed (on any connection if ``conn`` is left out) plus N, and 0 if there was none;
+``{"time": N}`` is the server's unix time plus N seconds; ``{"repeat": S, "times": N}`` is the string S
+N times over.  References are written in decimal, unless ``"encoding"`` says ``"u64"`` of a cas unique, or ``"u32"`` or
+``"i32"`` of a time: so many bits, the most significant byte first.  They are bound when the chunk is sent.
+In the options, ``{credentials}`` stands for a file that knows the user ``mcuser`` with the password ``mcpass``, and
+``{udp}`` for a free UDP port; a conversation with a UDP client gets ``-U {udp}`` if it does not say so itself.
 ``cuts`` are byte offsets into the rendered bytes at which the write is split; offsets beyond the end do nothing.
 """
 
@@ -31,13 +36,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mcconform.conversation import (
     Advance,
+    CasEncoding,
     CasRef,
     Close,
     Conversation,
+    Datagram,
     HalfClose,
     Open,
     Part,
@@ -48,7 +55,9 @@ from mcconform.conversation import (
     Settle,
     Step,
     StopReading,
+    TimeEncoding,
     TimeRef,
+    Transport,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +72,10 @@ _MARKS: dict[str, type[Open | HalfClose | Reset | Close | StopReading | Resume]]
     "stop-reading": StopReading,
     "resume": Resume,
 }
+_TRANSPORTS: dict[str, Transport] = {"tcp": "tcp", "udp": "udp"}
+_CAS_ENCODINGS: dict[str, CasEncoding] = {"decimal": "decimal", "u64": "u64"}
+_TIME_ENCODINGS: dict[str, TimeEncoding] = {"decimal": "decimal", "u32": "u32", "i32": "i32"}
+Name = TypeVar("Name", bound=str)
 _NAMES = {kind: name for name, kind in _MARKS.items()}
 
 
@@ -159,6 +172,12 @@ def _step_record(step: Step) -> dict[str, object]:
         if step.cuts:
             record["cuts"] = list(step.cuts)
         return record
+    if isinstance(step, Datagram):
+        literal = len(step.parts) == 1 and isinstance(step.parts[0], bytes)
+        parts = [_part_record(part) for part in step.parts]
+        return {"datagram": parts[0] if literal else parts, "conn": step.conn}
+    if isinstance(step, Open) and step.transport != "tcp":
+        return {"open": step.conn, "transport": step.transport}
     if isinstance(step, Settle):
         return {"settle": step.conn}
     if isinstance(step, Advance):
@@ -170,7 +189,7 @@ def _part_record(part: Part) -> object:
     if isinstance(part, bytes):
         return part.decode("latin-1")
     if isinstance(part, TimeRef):
-        return {"time": part.offset}
+        return {"time": part.offset, **({"encoding": part.encoding} if part.encoding != "decimal" else {})}
     if isinstance(part, Repeat):
         return {"repeat": part.unit.decode("latin-1"), "times": part.times}
     record: dict[str, object] = {"cas": part.key.decode("latin-1")}
@@ -178,6 +197,8 @@ def _part_record(part: Part) -> object:
         record["offset"] = part.offset
     if part.conn is not None:
         record["conn"] = part.conn
+    if part.encoding != "decimal":
+        record["encoding"] = part.encoding
     return record
 
 
@@ -189,7 +210,13 @@ def _step(record: object) -> Step:
         parts = sent if isinstance(sent, list) else [sent]
         cuts = tuple(_integer(cut) for cut in record.get("cuts", []))
         return Send(_integer(record.get("conn", 0)), tuple(_part(part) for part in parts), cuts)
+    if "datagram" in record:
+        sent = record["datagram"]
+        parts = sent if isinstance(sent, list) else [sent]
+        return Datagram(_integer(record.get("conn", 0)), tuple(_part(part) for part in parts))
     name, value = next(iter(record.items()))
+    if name == "open":
+        return Open(_integer(value), _one_of(record.get("transport", "tcp"), _TRANSPORTS))
     if name == "settle":
         return Settle(None if value is None else _integer(value))
     if name == "advance" and isinstance(value, int | float):
@@ -206,14 +233,21 @@ def _part(value: object) -> Part:
         except UnicodeEncodeError as error:
             raise ValueError(f"not latin-1: {value!r}") from error
     if isinstance(value, dict) and "time" in value:
-        return TimeRef(_integer(value["time"]))
+        return TimeRef(_integer(value["time"]), _one_of(value.get("encoding", "decimal"), _TIME_ENCODINGS))
     if isinstance(value, dict) and isinstance(value.get("repeat"), str):
         return Repeat(value["repeat"].encode("latin-1"), _integer(value.get("times")))
     if isinstance(value, dict) and isinstance(value.get("cas"), str):
         conn = value.get("conn")
         key = value["cas"].encode("latin-1")
-        return CasRef(key, _integer(value.get("offset", 0)), None if conn is None else _integer(conn))
+        encoding = _one_of(value.get("encoding", "decimal"), _CAS_ENCODINGS)
+        return CasRef(key, _integer(value.get("offset", 0)), None if conn is None else _integer(conn), encoding)
     raise ValueError(f"neither text nor a reference: {value!r}")
+
+
+def _one_of(value: object, known: dict[str, Name]) -> Name:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{value!r} is none of {', '.join(known)}")
+    return known[value]
 
 
 def _integer(value: object) -> int:

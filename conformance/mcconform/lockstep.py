@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from mcconform import conversation as talk
 from mcconform import options
+from mcconform.blame import Refusal
 from mcconform.observed import Uniques
-from mcconform.oracle import Oracle, Refusal
+from mcconform.oracle import Oracle
 from mcconform.streams import Scope
 from mcconform.streams import conversation as generated
 from mcspec import Now, Outcome, Rules

@@ -6,6 +6,8 @@ import binascii
 import re
 
 from mcconform.conversation import PREFIX, CasRef, Part, Repeat, TimeRef, swapped
+from mcconform.headers import MAGIC
+from mcconform.observed_binary import Binary, Packets, canonical
 
 _HEADER = re.compile(rb"VALUE ([^ \r\n]+) (\d+) (\d{1,20})(?: (\d{1,20}))?\r\n")
 _VALUE = re.compile(rb"(VALUE [^ \r\n]+ \d+ \d+ )(\d+)(?=\r\n)")
@@ -20,21 +22,49 @@ class Uniques:
     """The cas uniques that replies have shown together with their keys, by connection and key.
 
     A VALUE line and an ME line show both; other replies of the meta protocol do where ``k`` and ``c`` were asked for.
+    Binary replies show them to who knows what was asked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, packets: bool = False) -> None:
+        """Of a server that speaks packets, or text and binary."""
+        self._packets = packets
+        self._others: dict[int, Binary | Packets] = {}
         self._rest: dict[int, bytes] = {}
         self._skip: dict[int, int] = {}
         self._seen: dict[tuple[int | None, bytes], int] = {}
 
     def copy(self) -> Uniques:
         """An independent copy."""
-        twin = Uniques()
+        twin = Uniques(packets=self._packets)
+        twin._others = {conn: other.copy() for conn, other in self._others.items()}
         twin._rest, twin._skip, twin._seen = dict(self._rest), dict(self._skip), dict(self._seen)
         return twin
 
+    def sent(self, conn: int, data: bytes) -> None:
+        """Note what is written on a connection: it decides the protocol, and tells what binary replies are about."""
+        if conn not in self._others:
+            if conn in self._rest or not data:
+                return
+            if not self._packets and data[0] != MAGIC:
+                self._rest[conn] = b""
+                return
+            self._others[conn] = Packets() if self._packets else Binary()
+        self._others[conn].sent(data)
+
+    def datagram(self, conn: int, request: bytes, answer: bytes = b"") -> None:
+        """Read one datagram that went out and, if there is one, one that came back and is the whole of its message."""
+        once = Uniques(packets=self._packets)
+        once._seen = self._seen
+        once.sent(conn, request[8:])
+        if answer[4:6] == b"\0\1":
+            once.feed(conn, answer[8:])
+
     def feed(self, conn: int, data: bytes) -> None:
         """Read what arrived on a connection; values are skipped, so that they are never read as replies."""
+        if conn in self._others:
+            for named, unique in self._others[conn].received(data):
+                self._seen[conn, named] = self._seen[None, named] = unique
+            return
         skip = self._skip.get(conn, 0)
         if skip >= len(data):
             self._skip[conn] = skip - len(data)
@@ -74,8 +104,10 @@ class Uniques:
         if isinstance(part, Repeat):
             return part.bytes()
         if isinstance(part, TimeRef):
-            return b"%d" % (int(now) + part.offset)
-        return b"%d" % max(0, self._seen.get((part.conn, part.key), -part.offset) + part.offset)
+            moment = int(now) + part.offset
+            return b"%d" % moment if part.encoding == "decimal" else (moment % 2**32).to_bytes(4, "big")
+        unique = max(0, self._seen.get((part.conn, part.key), -part.offset) + part.offset)
+        return b"%d" % unique if part.encoding == "decimal" else (unique % 2**64).to_bytes(8, "big")
 
 
 def _shown_by_meta(words: list[bytes]) -> tuple[bytes | None, bytes | None]:
@@ -113,12 +145,21 @@ class Canon:
         self._ranks: dict[bytes, int] = {}
 
     def __call__(self, data: bytes) -> bytes:
-        """The canonical form; a cas unique becomes ``<cas 1>``, ``<cas 2>`` ... in order of appearance."""
+        """The canonical form; a cas unique becomes ``<cas 1>``, ``<cas 2>`` ... in order of appearance.
+
+        In a binary reply, that of a datagram too, it becomes 1, 2 ... in its eight bytes.
+        """
+        frame = 8 if data[8:9] == b"\x81" and data[:1] != b"\x81" else 0
+        if data[frame : frame + 1] == b"\x81":
+            found = data[:frame] + canonical(data[frame:], self._number)
+            return swapped(found, self._prefix, PREFIX)
         data = _META_UNIQUE.sub(self._rank, _VALUE.sub(self._rank, data))
         data = _STAT.sub(rb"\1 <value>", data)
         data = _VERSION.sub(b"VERSION <version>", data)
         return swapped(data, self._prefix, PREFIX)
 
     def _rank(self, found: re.Match[bytes]) -> bytes:
-        rank = self._ranks.setdefault(found.group(2), len(self._ranks) + 1)
-        return b"%s<cas %d>" % (found.group(1), rank)
+        return b"%s<cas %d>" % (found.group(1), self._number(found.group(2)))
+
+    def _number(self, unique: bytes) -> int:
+        return self._ranks.setdefault(unique, len(self._ranks) + 1)

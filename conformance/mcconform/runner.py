@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform import safety
 from mcconform.conduct import Conduct
+from mcconform.ending import LOST
 from mcconform.targets import EXACT
 from mcconform.verdict import Result, Verdict
 
@@ -26,6 +27,10 @@ AGES = frozenset({"meta.mg.last-access", "meta.me.line", "meta.flag.ttl"})
 
 STALLS = 2
 """Times that a difference is looked for again where the clock has a say: a stalled machine is no wrong server."""
+
+
+RESENT = 2
+"""Times that a conversation is run again in which a datagram was lost."""
 
 
 class Judge(NamedTuple):
@@ -64,6 +69,12 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
         return Result(conversation, Verdict.UNSUPPORTED, reason=reason)
     first = Conduct(conversation, target, setting, prefix, setting.timeout)
     result = first.result()
+    for count in range(RESENT):
+        if result.reason != LOST:
+            break
+        # The keys are others each time, so that it does not matter what of it was carried out before.
+        first = Conduct(conversation, target, setting, b"%s%d" % (prefix[:-1], count), setting.timeout)
+        result = first.result()
     wrong = result.difference is not None and result.difference.kind in ("wrong reply", "unexpected bytes")
     shows = result.difference is not None and not AGES.isdisjoint(result.difference.clauses)
     if wrong and target.clock == "sleep" and (shows or first.oracle.timed):

@@ -3,6 +3,14 @@
 A server that misreads a stream may take any part of it for a command.  So without ``--allow-flush`` a conversation is
 refused if what one of its connections writes contains, *at any offset*, a command that would flush, shut down or
 reconfigure the server, or one that writes to a key without the run's prefix.
+
+The same holds for headers (`mcconform.headers`). A binary header is 24 bytes; the two first of them decide: the magic
+0x80 and the opcode of a flush (0x08, 0x18), of verbosity (0x1b), or of stat with a key (0x10, which may reset or
+reconfigure) are refused wherever they stand beside each other, whatever lengths follow, since a server that loses its
+place is one that may not look at lengths either. Headers of requests with a key are refused if the key, which is where
+the lengths say, does not begin with the run's prefix: to read somebody else's item would look like a wrong answer.
+Only bytes that the judge knows can be looked at: the bytes of a cas unique that is filled in later are not. Packets
+are looked at only where a conversation asks for a server that speaks nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +18,8 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 
-from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Repeat, Send, streams
+from mcconform import headers
+from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Datagram, Repeat, Send, streams, width
 
 FORBIDDEN = (
     b"flush_all",
@@ -37,25 +46,24 @@ _WRITES = re.compile(
 _READS = re.compile(rb"(?:^|\n)gets? +([^\r\n]*)")
 """Lines that read keys: what somebody else stored under one of them would look like a wrong answer."""
 
-_BINARY = 0x80
-
 
 def danger(conversation: Conversation) -> str | None:
     """Why this conversation needs ``--allow-flush``, or None if it cannot harm what it did not store itself."""
     for stream in streams(conversation).values():
-        found = danger_in(stream)
+        found = danger_in(stream, packets=conversation.packets)
         if found is not None:
             return found
     return None
 
 
-def danger_in(stream: bytes) -> str | None:
+def danger_in(stream: bytes, *, packets: bool = False) -> str | None:
     """The same for the bytes that one connection writes, with the canonical key prefix."""
-    shared = change_in(stream)
+    shared = change_in(stream, packets=packets)
     if shared is not None:
         return shared
-    if stream[:1] and stream[0] == _BINARY:
-        return "it begins like the binary protocol"
+    for key in headers.keys(stream, packets=packets):
+        if not key.startswith(PREFIX[: len(key)]):
+            return f"it holds the header of a request for a key of somebody else: {key[:60].decode('latin-1')!r}"
     for line in _READS.findall(stream):
         for key in line.split(b" "):
             if key and len(key) <= 250 and not key.startswith(PREFIX):
@@ -73,11 +81,15 @@ def danger_in(stream: bytes) -> str | None:
 
 def changes(conversation: Conversation) -> bool:
     """Whether the conversation flushes or reconfigures the server, and so concerns everybody who uses it."""
-    return any(change_in(stream) is not None for stream in _samples(conversation).values())
+    packets = conversation.packets
+    return any(change_in(stream, packets=packets) is not None for stream in _samples(conversation).values())
 
 
-def change_in(stream: bytes) -> str | None:
+def change_in(stream: bytes, *, packets: bool = False) -> str | None:
     """How these bytes change the server for everybody, or None if they do not."""
+    header = headers.change(stream, packets=packets)
+    if header is not None:
+        return header
     for word in FORBIDDEN:
         if word in stream:
             return f"it writes {word.decode()}"
@@ -104,6 +116,9 @@ def keys(conversation: Conversation) -> list[bytes]:
             seen.setdefault(word)
             if len(word) % 4 == 0 and not re.search(rb"[\0- ]", b64decode(word)):
                 seen.setdefault(b64decode(word))
+        for key in headers.keys(stream, packets=conversation.packets):
+            if key.startswith(PREFIX):
+                seen.setdefault(key)
     return list(seen)
 
 
@@ -115,12 +130,14 @@ def _samples(conversation: Conversation) -> dict[int, bytes]:
     """What each connection writes; of a repetition, if it is no key of its own, two rounds."""
     joined: dict[int, bytes] = {}
     for step in conversation.steps:
-        if isinstance(step, Send):
+        if isinstance(step, Send | Datagram):
             for part in step.parts:
                 shown = b"0"
                 if isinstance(part, Repeat):
                     shown = part.unit * (part.times if part.times <= 250 else 2)
                 elif isinstance(part, bytes):
                     shown = part
+                elif part.encoding != "decimal":
+                    shown = bytes(width(part))
                 joined[step.conn] = joined.get(step.conn, b"") + shown
     return joined

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mcconform import safety
-from mcconform.conversation import PREFIX, Advance, Conversation, Part, Repeat, Send, Settle, Step, width
+from mcconform import headers, safety
+from mcconform.conversation import PREFIX, Advance, Conversation, Datagram, Part, Repeat, Send, Settle, Step, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +125,7 @@ def _without_steps(conversation: Conversation) -> Iterator[Conversation]:
     while True:
         for start in range(0, len(steps), size):
             rest = steps[:start] + steps[start + size :]
-            if any(isinstance(step, Send) for step in rest):
+            if any(isinstance(step, Send | Datagram) for step in rest):
                 yield _with(conversation, rest)
         if size == 1:
             return
@@ -166,13 +166,13 @@ def _without_cuts(conversation: Conversation) -> Iterator[Conversation]:
 
 
 def _without_requests(conversation: Conversation) -> Iterator[Conversation]:
-    """Drop lines within a write."""
+    """Drop lines or binary packets within a write."""
     for index, step in enumerate(conversation.steps):
-        if not isinstance(step, Send):
+        if not isinstance(step, Send | Datagram):
             continue
         for place, part in enumerate(step.parts):
-            if isinstance(part, bytes) and part.count(b"\n") > 1:
-                lines = part.splitlines(keepends=True)
+            lines = _requests(part)
+            if len(lines) > 1:
                 for size in (4, 2, 1):
                     for start in range(0, len(lines), size):
                         kept = b"".join(lines[:start] + lines[start + size :])
@@ -181,10 +181,24 @@ def _without_requests(conversation: Conversation) -> Iterator[Conversation]:
                 yield _replaced(conversation, index, place, b"1")
 
 
+def _requests(part: Part) -> list[bytes]:
+    """The requests that a literal holds: binary packets by their lengths, else lines."""
+    if not isinstance(part, bytes):
+        return []
+    if part[:1] != b"\x80":
+        return part.splitlines(keepends=True)
+    found = []
+    while part:
+        end = headers.HEADER + int.from_bytes(part[8:12], "big") if part[0] == headers.MAGIC else len(part)
+        found.append(part[:end])
+        part = part[end:]
+    return found
+
+
 def _shorter(conversation: Conversation) -> Iterator[Conversation]:
     """Shorten repetitions by halves, and literals by pieces."""
     for index, step in enumerate(conversation.steps):
-        if not isinstance(step, Send):
+        if not isinstance(step, Send | Datagram):
             continue
         for place, part in enumerate(step.parts):
             if isinstance(part, Repeat) and part.times > 1:
@@ -206,7 +220,12 @@ def _shorter(conversation: Conversation) -> Iterator[Conversation]:
 def _replaced(conversation: Conversation, index: int, place: int, part: Part) -> Conversation:
     """The conversation with one part replaced; cuts behind it move along, those inside vanish."""
     step = conversation.steps[index]
-    assert isinstance(step, Send)  # callers pick Send steps
+    assert isinstance(step, Send | Datagram)  # callers pick steps that write
+    if isinstance(step, Datagram):
+        parts = [*step.parts[:place], part, *step.parts[place + 1 :]]
+        steps = list(conversation.steps)
+        steps[index] = replace(step, parts=tuple(one for one in parts if one != b""))
+        return replace(conversation, steps=tuple(steps))
     start = sum(map(width, step.parts[:place]))
     end, change = start + width(step.parts[place]), width(part) - width(step.parts[place])
     cuts = {cut if cut <= start else cut + change for cut in step.cuts if cut <= start + width(part) or cut >= end}

@@ -7,6 +7,7 @@ from mcconform.conversation import (
     CasRef,
     Close,
     Conversation,
+    Datagram,
     HalfClose,
     Part,
     Repeat,
@@ -14,6 +15,7 @@ from mcconform.conversation import (
     Send,
     Step,
     pieces,
+    width,
 )
 
 PAUSE = "sleep .1"
@@ -44,15 +46,18 @@ _NAMED = {13: "\\r", 10: "\\n", 9: "\\t", 92: "\\\\", 37: "%%", 39: "\\47"}
 def one_liner(conversation: Conversation, address: str) -> str:
     """The command.  ``address`` is ``HOST PORT`` or the path of a Unix socket.
 
-    A cas unique is read by hand: it stands as ``$CAS``.
+    A cas unique is read by hand: it stands as ``$CAS``.  A datagram is one ``printf`` if it holds nothing but literal
+    bytes, and goes to the server's UDP port, which must be the TCP port too.
     """
-    if len(conversation.connections) == 1:
+    datagrams = conversation.datagrams
+    if len(conversation.connections) == 1 and not datagrams:
         shown = [_do(step) for step in conversation.steps]
         steps = [line for line in shown if line]
         to = f"nc -U {address}" if address.startswith("/") else f"nc {address}"
         return f"({'; '.join(_spaced(steps))}; sleep 1) | {to}"
     host, _, port = address.partition(" ")
-    opened = [f"exec {3 + conn}<>/dev/tcp/{host}/{port}" for conn in sorted(conversation.connections)]
+    kinds = {conn: "udp" if conn in datagrams else "tcp" for conn in sorted(conversation.connections)}
+    opened = [f"exec {3 + conn}<>/dev/{kind}/{host}/{port}" for conn, kind in kinds.items()]
     lines = []
     for step in conversation.steps:
         done = _do(step)
@@ -79,6 +84,8 @@ def _do(step: Step) -> str:
         return f"sleep {step.seconds:g}"
     if isinstance(step, HalfClose | Reset | Close):
         return ": the client closes its side"
+    if isinstance(step, Datagram):
+        return "; ".join(_part(part) for part in _merged(step.parts))
     if not isinstance(step, Send):
         return ""
     literal = step.literal()
@@ -92,9 +99,25 @@ def _part(part: Part) -> str:
         return f"printf {quoted(part)}"
     if isinstance(part, Repeat):
         return f"yes {quoted(part.unit)} | tr -d '\\n' | head -c {len(part.bytes())}"
-    if isinstance(part, CasRef):
-        return f'printf %s "$(($CAS{part.offset:+d}))"'
-    return f'printf %s "$(($(date +%s){part.offset:+d}))"'
+    number = f"$CAS{part.offset:+d}" if isinstance(part, CasRef) else f"$(date +%s){part.offset:+d}"
+    if part.encoding == "decimal":
+        return f'printf %s "$(({number}))"'
+    digits = 2 * width(part)
+    mask = "" if digits == 16 else "&0xffffffff"
+    return f'printf "$(printf %0{digits}x "$((({number}){mask}))" | sed "s/../\\\\x&/g")"'
+
+
+def _merged(parts: tuple[Part, ...]) -> list[Part]:
+    """Literal bytes joined: each write is a datagram."""
+    merged: list[Part] = []
+    for part in parts:
+        before = merged[-1] if merged else None
+        literal = part.bytes() if isinstance(part, Repeat) else part
+        if isinstance(literal, bytes) and isinstance(before, bytes):
+            merged[-1] = before + literal
+        else:
+            merged.append(literal)
+    return merged
 
 
 def _shell(script: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcconform.conversation import Advance, Conversation, Send, Settle, Step, pieces
+from mcconform.conversation import Advance, Conversation, Datagram, Open, Send, Settle, Step, pieces
 from mcconform.observed import shown
 
 MOST = 300
@@ -30,7 +30,7 @@ def difference(expected: str, observed: str) -> int:
 
 
 def steps(conversation: Conversation) -> list[str]:
-    """A conversation as lines: ``0> set ...`` for a chunk on connection 0."""
+    """A conversation as lines: ``0> set ...`` for a chunk on connection 0, ``0>> ...`` for a datagram."""
     return [line for step in conversation.steps for line in _step(step)]
 
 
@@ -42,6 +42,10 @@ def _step(step: Step) -> list[str]:
             cuts = f"   (cut at {', '.join(map(str, step.cuts))})" if step.cuts else ""
             return [f"{step.conn}> {escaped(whole)}{cuts}"]
         return [f"{step.conn}> {escaped(piece)}" for piece in pieces(literal, step.cuts)]
+    if isinstance(step, Datagram):
+        return [f"{step.conn}>> {escaped(b''.join(shown(part) for part in step.parts))}"]
+    if isinstance(step, Open) and step.transport == "udp":
+        return [f"{step.conn}  UDP client"]
     if isinstance(step, Settle):
         return [] if step.conn is None else [f"{step.conn}  wait for what is owed"]
     if isinstance(step, Advance):

@@ -1,20 +1,33 @@
 """Servers under test: in this process, at an address, or started by us.
 
 A first argument that holds ``:`` or ``/`` is a target: ``HOST:PORT``, ``[V6]:PORT``, ``unix:PATH``,
-``inproc:MODULE:FACTORY``.
+``inproc:MODULE:FACTORY``.  ``udp:HOST:PORT`` is a server that serves UDP there and, where a conversation needs a
+stream, TCP at the same port.
 """
 
 from __future__ import annotations
 
-from mcconform.targets.base import EXACT, DiedError, Session, Target, TargetError, UnreachableError, UnsupportedError
+import socket
+
+from mcconform.targets.base import (
+    EXACT,
+    WITH_UDP,
+    DiedError,
+    Session,
+    Target,
+    TargetError,
+    UnreachableError,
+    UnsupportedError,
+)
 from mcconform.targets.debugtime import DebugtimeTarget
 from mcconform.targets.inproc import InprocTarget
 from mcconform.targets.spawn import SpawnTarget
-from mcconform.targets.tcp import SocketTarget, parse_address
+from mcconform.targets.tcp import SocketTarget, Tls, parse_address
 
 __all__ = [
     "CLOCKS",
     "EXACT",
+    "WITH_UDP",
     "DebugtimeTarget",
     "DiedError",
     "InprocTarget",
@@ -23,6 +36,7 @@ __all__ = [
     "SpawnTarget",
     "Target",
     "TargetError",
+    "Tls",
     "UnreachableError",
     "UnsupportedError",
     "is_target",
@@ -57,12 +71,15 @@ def is_target(argument: str) -> bool:
     return ":" in argument or "/" in argument
 
 
-def make(name: str) -> Target:
-    """The target of that name.
+def make(name: str, tls: Tls | None = None) -> Target:
+    """The target of that name, spoken to in TLS if ``tls`` is given.
 
     Raises:
         TargetError: if it is none, or cannot be reached; the message says what to type.
     """
     if name.startswith("inproc:"):
         return InprocTarget(name.removeprefix("inproc:"))
-    return SocketTarget(parse_address(name))
+    address = parse_address(name)
+    if tls is not None and (address.family == socket.AF_UNIX or address.udp):
+        raise TargetError(f"--tls needs a TCP port: {name} is none")
+    return SocketTarget(address._replace(tls=tls))

@@ -9,10 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from mcconform.conversation import Transport
     from mcspec import Now
 
 Clock = Literal["injected", "debugtime", "sleep", "none"]
 """How time passes: moved at will and exactly, in this process or by command; by waiting; or not at all."""
+
+WITH_UDP = ("-U", "{udp}")
+"""The options that a server is started with where a conversation needs UDP: a free port takes the place."""
 
 EXACT = ("injected", "debugtime")
 """Clocks whose time is known exactly."""
@@ -44,11 +48,12 @@ class Session(Protocol):
         """The server's time, in seconds of its clock: an interval where it cannot be known exactly."""
         ...
 
-    def open(self, conn: int) -> None:
-        """Connect.
+    def open(self, conn: int, transport: Transport = "tcp") -> None:
+        """Connect, or make a UDP client.
 
         Raises:
             UnreachableError: if the server refuses.
+            UnsupportedError: if there is no such transport to it.
         """
         ...
 
@@ -56,8 +61,15 @@ class Session(Protocol):
         """Write one chunk so that the server most likely reads it alone.  Never fails on an ended connection."""
         ...
 
+    def datagram(self, conn: int, data: bytes) -> None:
+        """Send one datagram on a UDP client."""
+        ...
+
     def pump(self, timeout: float) -> list[Arrival]:
-        """What arrived, waiting at most ``timeout`` seconds for the first of it; empty when nothing came."""
+        """What arrived, waiting at most ``timeout`` seconds for the first of it; empty when nothing came.
+
+        On a UDP client each arrival is one datagram.
+        """
         ...
 
     def half_close(self, conn: int) -> None:

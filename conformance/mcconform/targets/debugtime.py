@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 from typing import TYPE_CHECKING
 
 from mcconform.targets.base import Clock, Session, TargetError, UnsupportedError
-from mcconform.targets.tcp import CONNECT_TIMEOUT, Address, SocketSession
+from mcconform.targets.tcp import Address, SocketSession, connect
 
 if TYPE_CHECKING:
     from mcconform.targets.spawn import SpawnTarget
@@ -73,18 +72,16 @@ class HeldClock:
     def _ask(self, request: bytes, end: bytes) -> bytes:
         """The answer, on a connection of its own: one that stays would count where connections are few."""
         answer = b""
-        with socket.socket(self._address.family, socket.SOCK_STREAM) as made:
-            made.settimeout(CONNECT_TIMEOUT)
-            try:
-                made.connect(self._address.address)
+        try:
+            with connect(self._address) as made:
                 made.sendall(request)
                 while not answer.endswith(end):
                     data = made.recv(65536)
                     if not data:
                         raise TargetError(f"{self._address.shown}: closed when it was asked for its clock")
                     answer += data
-            except OSError as error:
-                raise TargetError(f"{self._address.shown}: {error.strerror or error}") from error
+        except OSError as error:
+            raise TargetError(f"{self._address.shown}: {error.strerror or error}") from error
         return answer
 
 

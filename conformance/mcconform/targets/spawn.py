@@ -1,8 +1,8 @@
 """A server that we start ourselves: ``--spawn 'CMD -p {port} {options}'``.
 
 ``{port}`` is a free TCP port, ``{socket}`` a free path for a Unix socket, ``{options}`` the server options that a
-conversation asks for.  One process runs per distinct set of options; the one without options stays, the last other one
-is kept until another set is asked for.
+conversation asks for; where it needs UDP they say ``-U`` with a free port.  One process runs per distinct set of
+options; the one without options stays, the last other one is kept until another set is asked for.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-from mcconform.targets.base import Clock, DiedError, Session, TargetError, UnreachableError, UnsupportedError
-from mcconform.targets.tcp import GAP, Address, SocketSession
+from mcconform.targets.base import WITH_UDP, Clock, DiedError, Session, TargetError, UnreachableError, UnsupportedError
+from mcconform.targets.credentials import Credentials, wanted
+from mcconform.targets.tcp import GAP, Address, SocketSession, Tls, connect
 
 START_TIMEOUT = 10.0
 """Seconds that a program has to accept connections."""
@@ -29,18 +30,28 @@ STOP_TIMEOUT = 1.0
 
 HOST = "127.0.0.1"
 
+UDP_PORT = WITH_UDP[1]
+"""Stands for a free UDP port in the options of a conversation."""
+
 
 class Process:
     """One running server."""
 
-    def __init__(self, template: str, options: tuple[str, ...]) -> None:
+    def __init__(self, template: str, options: tuple[str, ...], tls: Tls | None = None) -> None:
         """Start it and wait until it accepts.
 
         Raises:
             UnreachableError: if it cannot be started, ends at once or does not accept in time.
         """
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        values = {"options": shlex.join(options)}
+        self._credentials = Credentials() if wanted(options) else None
+        udp = free_port(socket.SOCK_DGRAM) if any(UDP_PORT in word for word in options) else 0
+        filled = tuple(word.replace(UDP_PORT, str(udp)) for word in options)
+        environment = dict(os.environ)
+        if self._credentials is not None:
+            filled = self._credentials.fill(filled)
+            environment.update(self._credentials.environment)
+        values = {"options": shlex.join(filled)}
         if "{socket}" in template:
             self._folder = tempfile.TemporaryDirectory(prefix="mcspec-")
             path = str(Path(self._folder.name) / "socket")
@@ -49,7 +60,7 @@ class Process:
         else:
             port = free_port()
             values["port"] = str(port)
-            self.address = Address(socket.AF_INET, (HOST, port), f"{HOST} {port}")
+            self.address = Address(socket.AF_INET, (HOST, port), f"{HOST} {port}", udp, tls, HOST)
         command = template
         for name, value in values.items():
             command = command.replace(f"{{{name}}}", value)
@@ -58,8 +69,9 @@ class Process:
             # Its own process group, so that a shell or a wrapper dies together with what it started.
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
             self._process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, start_new_session=True
-            )
+                arguments, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors,
+                start_new_session=True, env=environment,
+            )  # fmt: skip
         except (OSError, ValueError) as error:
             raise UnreachableError(f"--spawn: cannot start {command!r}: {error}") from error
         self._accept(command)
@@ -108,6 +120,8 @@ class Process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT)
         self._errors.close()
+        if self._credentials is not None:
+            self._credentials.close()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -121,11 +135,9 @@ class Process:
                 raise UnreachableError(
                     f"--spawn: {command!r} ended: {death}; {words[-1] if words else 'it said nothing'}"
                 )
-            with socket.socket(self.address.family, socket.SOCK_STREAM) as probe:
-                probe.settimeout(1)
-                with contextlib.suppress(OSError):
-                    probe.connect(self.address.address)
-                    return
+            with contextlib.suppress(OSError):
+                connect(self.address).close()
+                return
             time.sleep(0.01)
         self.stop()
         raise UnreachableError(f"--spawn: {command!r} accepts no connection within {START_TIMEOUT:.0f} s")
@@ -139,8 +151,8 @@ class SpawnTarget:
     immediate = False
     gap = GAP
 
-    def __init__(self, template: str) -> None:
-        """Start the server without options.
+    def __init__(self, template: str, tls: Tls | None = None) -> None:
+        """Start the server without options; ``tls`` says how it is spoken to if not in the clear.
 
         Raises:
             TargetError: if the template names neither a port nor a socket.
@@ -150,7 +162,8 @@ class SpawnTarget:
             raise TargetError("--spawn needs {port} or {socket}: type --spawn 'CMD -p {port} {options}'")
         self._template = template
         self._lock = threading.Lock()
-        self._running: dict[tuple[str, ...], Process] = {(): Process(template, ())}
+        self._tls = tls
+        self._running: dict[tuple[str, ...], Process] = {(): Process(template, (), tls)}
         self._last_death: str | None = None
         self.address = self._running[()].address.shown
 
@@ -175,7 +188,7 @@ class SpawnTarget:
             for other in [held for held in self._running if held and options]:
                 self._running.pop(other).stop()
             try:
-                self._running[options] = Process(self._template, options)
+                self._running[options] = Process(self._template, options, self._tls)
             except UnreachableError as error:
                 if options:
                     raise UnsupportedError(f"does not start with {shlex.join(options)}: {error}") from error
@@ -213,8 +226,8 @@ class SpawnTarget:
             self._running.clear()
 
 
-def free_port() -> int:
-    """A TCP port that nobody uses at this moment."""
-    with socket.socket() as probe:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that nobody uses at this moment, of TCP or (``SOCK_DGRAM``) of UDP."""
+    with socket.socket(type=kind) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

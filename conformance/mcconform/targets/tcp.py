@@ -1,4 +1,4 @@
-"""A server at an address: TCP or a Unix socket.
+"""A server at an address: TCP, TLS over it, a Unix socket, and UDP beside them.
 
 Blocking waits are all in one place (``_wait``), and every one of them reads while it waits to write: a server that
 stops reading because its answers pile up must not lock the judge up.
@@ -10,14 +10,16 @@ import contextlib
 import selectors
 import shlex
 import socket
+import ssl
 import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcconform.targets.base import Arrival, Clock, Session, TargetError, UnreachableError, UnsupportedError
+from mcconform.targets.base import WITH_UDP, Arrival, Clock, Session, TargetError, UnreachableError, UnsupportedError
 from mcspec import Now
 
 if TYPE_CHECKING:
+    from mcconform.conversation import Transport
     from mcconform.targets.debugtime import HeldClock
 
 CONNECT_TIMEOUT = 5.0
@@ -41,19 +43,49 @@ TICK = 1.1
 SLACK = 0.5
 """Seconds that may pass between writing a chunk and its being processed."""
 
+DATAGRAM_BUFFER = 4 * 1024 * 1024
+"""Bytes of datagrams that may wait to be read, as far as the system allows."""
+
 _READ = 262144
 
 
+class Tls(NamedTuple):
+    """How the server's certificate is looked at."""
+
+    authorities: str = ""
+    """The file of the certificates that it must lead to; empty: those that the system trusts."""
+    insecure: bool = False
+    """Whether any certificate will do."""
+
+    def context(self) -> ssl.SSLContext:
+        """The client's side of TLS.
+
+        Raises:
+            TargetError: if the file cannot be read.
+        """
+        try:
+            made = ssl.create_default_context(cafile=self.authorities or None)
+        except OSError as error:
+            raise TargetError(f"--ca {self.authorities}: {error.strerror or error}") from error
+        if self.insecure:
+            made.check_hostname = False
+            made.verify_mode = ssl.CERT_NONE
+        return made
+
+
 class Address(NamedTuple):
-    """Where a server listens."""
+    """Where a server listens; ``udp`` is its port for datagrams, 0 if none is known."""
 
     family: socket.AddressFamily
     address: str | tuple[str, int]
     shown: str
+    udp: int = 0
+    tls: Tls | None = None
+    host: str = ""
 
 
 def parse_address(name: str) -> Address:
-    """Read ``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``.
+    """Read ``HOST:PORT``, ``[V6]:PORT``, ``udp:HOST:PORT`` or ``unix:PATH``.
 
     Raises:
         TargetError: if it is none of them or the host has no address; the message says what to type.
@@ -61,15 +93,37 @@ def parse_address(name: str) -> Address:
     if name.startswith(("unix:", "/")):
         path = name.removeprefix("unix:")
         return Address(socket.AF_UNIX, path, path)
-    host, colon, port = name.rpartition(":")
+    datagrams = name.startswith("udp:")
+    host, colon, port = name.removeprefix("udp:").rpartition(":")
     if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise TargetError(f"not a target: {name!r}; type HOST:PORT, unix:PATH or inproc:MODULE:FACTORY")
+        raise TargetError(f"not a target: {name!r}; type HOST:PORT, udp:HOST:PORT, unix:PATH or inproc:MODULE:FACTORY")
     host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise UnreachableError(f"no such host: {host!r} ({error.strerror}); type HOST:PORT") from error
-    return Address(family, (str(address[0]), int(address[1])), f"{host} {port}")
+    where = str(address[0]), int(address[1])
+    return Address(family, where, f"{host} {port}", where[1] if datagrams else 0, host=host)
+
+
+def connect(address: Address) -> socket.socket:
+    """A blocking connection, without Nagle's algorithm (it would join the chunks), in TLS if that is asked for.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    made = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        made.settimeout(CONNECT_TIMEOUT)
+        made.connect(address.address)
+        if address.family != socket.AF_UNIX:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.tls is not None:
+            made = address.tls.context().wrap_socket(made, server_hostname=address.host or None)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class SocketSession:
@@ -95,23 +149,34 @@ class SocketSession:
         at = time.time()
         return Now(at - TICK, at + SLACK)
 
-    def open(self, conn: int) -> None:
-        """Connect, without Nagle's algorithm: it would join the chunks."""
-        made = socket.socket(self.address.family, socket.SOCK_STREAM)
+    def open(self, conn: int, transport: Transport = "tcp") -> None:
+        """Connect, or bind a UDP client to the server's address."""
         try:
-            made.settimeout(CONNECT_TIMEOUT)
-            made.connect(self.address.address)
+            made = connect(self.address) if transport == "tcp" else self._client()
         except OSError as error:
-            made.close()
             raise UnreachableError(
                 f"{self.address.shown}: {error.strerror or error}; is the server running?"
             ) from error
-        if self.address.family != socket.AF_UNIX:
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setblocking(False)
         self._sockets[conn] = made
         self._new.add(conn)
         self._selector.register(made, selectors.EVENT_READ, conn)
+
+    def _client(self) -> socket.socket:
+        if not self.address.udp or isinstance(self.address.address, str):
+            raise UnsupportedError("needs UDP: type udp:HOST:PORT, or --spawn 'CMD -p {port} {options}'")
+        made = socket.socket(self.address.family, socket.SOCK_DGRAM)
+        # The answer to one datagram may be hundreds: what does not fit is lost.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DATAGRAM_BUFFER)
+        made.connect((self.address.address[0], self.address.udp))
+        return made
+
+    def datagram(self, conn: int, data: bytes) -> None:
+        """Send one datagram; what the network does not take is lost, as datagrams are."""
+        if conn in self._sockets:
+            self._wrote = True
+            with contextlib.suppress(OSError):
+                self._sockets[conn].send(data)
 
     def write(self, conn: int, chunk: bytes) -> None:
         """Write one chunk; while its reader is stopped, what does not fit is kept and written later."""
@@ -192,24 +257,33 @@ class SocketSession:
                 self._read(conn)
 
     def _read(self, conn: int) -> None:
-        try:
-            data = self._sockets[conn].recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
+        made = self._sockets[conn]
+        while True:
+            try:
+                data = made.recv(_READ)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            except OSError:
+                data = b""
+            if made.type == socket.SOCK_DGRAM:
+                if not data:
+                    # A port that is closed says so; an empty datagram says nothing.
+                    return
+            elif not data:
+                self._arrived.append((conn, None))
+                self._forget(conn)
+                return
             self._arrived.append((conn, data))
-            return
-        self._arrived.append((conn, None))
-        self._forget(conn)
+            if made.type == socket.SOCK_STREAM and not isinstance(made, ssl.SSLSocket):
+                # Once is enough; TLS and datagrams have more than the selector knows, or are soon lost.
+                return
 
     def _flush(self, conn: int) -> None:
         backlog = self._backlog[conn]
         while backlog:
             try:
                 sent = self._sockets[conn].send(backlog)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 break
             except OSError:
                 # The server has closed: the ending is reported by reading, after the bytes that came before it.
@@ -252,12 +326,12 @@ class SocketTarget:
 
     def __init__(self, address: Address) -> None:
         self.where = address
-        self.transport = "unix" if address.family == socket.AF_UNIX else "tcp"
+        self.transport = "unix" if address.family == socket.AF_UNIX else "udp" if address.udp else "tcp"
         self.address = address.shown
 
     def session(self, options: tuple[str, ...] = ()) -> Session:
         """A new session; options cannot be given to a server that is running already."""
-        if options:
+        if options and not (options == WITH_UDP and self.where.udp):
             raise UnsupportedError(
                 f"needs the server options {shlex.join(options)}: use --spawn 'CMD -p {{port}} {{options}}'"
             )
