@@ -97,7 +97,7 @@ class Binary(Framing):
                         pos = start + bodylen
                         continue
             pos = self._request(data, pos, opcode, keylen, extlen, bodylen, opaque, cas)
-            if self._phase != COMMAND:
+            if self._phase != COMMAND or pos > size:
                 return pos
             # The command may have changed what the fast paths rely on.
             plain = plain and not observer.active
