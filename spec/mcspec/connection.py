@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcspec import rows_packet
 from mcspec.actions import (
     answer_refused,
     cut_line,
@@ -61,7 +62,7 @@ from mcspec.guards import (
     too_large,
     wants_value,
 )
-from mcspec.machine import BINARY, STREAMS, TEXT, Conn, Context, Event, Row, State, Stream, Table, Turn, name
+from mcspec.machine import BINARY, PACKET, STREAMS, TEXT, Conn, Context, Event, Row, State, Stream, Table, Turn, name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +138,7 @@ TABLE: Table = {
 }
 """The table of the text protocol, classic and meta."""
 
-FRAMINGS: Mapping[str, Table] = {}
+FRAMINGS: Mapping[str, Table] = {PACKET: {**shared(STREAMS[PACKET]), **rows_packet.ROWS}}
 """The tables of the protocols that are framed in another way."""
 
 

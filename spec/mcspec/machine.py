@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import admin, meta, text
+from mcspec import admin, meta, packet, text
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 
 if TYPE_CHECKING:
     from mcspec.rules import Rules
 
-TEXT, BINARY = "text", "binary"
+TEXT, BINARY, PACKET = "text", "binary", "packet"
 """The protocols that a connection may speak."""
 
-Request = text.Request | meta.Line | meta.MetaStore | admin.Said
+Packets = packet.Asked | packet.Refused | packet.BadLength
+Request = text.Request | meta.Line | meta.MetaStore | admin.Said | Packets
 STORES = text.Store | meta.MetaStore
 """The requests of lines that a value follows."""
 
@@ -111,7 +112,20 @@ _OF_TEXT = Stream(
     refused=_error_line,
 )
 
-STREAMS: dict[str, Stream] = {"": _OF_TEXT, TEXT: _OF_TEXT}
+_OF_PACKETS = Stream(
+    chunks="packet.stream.chunks",
+    pipelined="packet.stream.order",
+    prompt="packet.stream.prompt",
+    error_keeps_open="packet.stream.error-keeps-open",
+    owed_before_close="packet.stream.owed-before-close",
+    half_close="packet.stream.half-close",
+    fin_inside="packet.stream.end-inside",
+    closed_is_final="packet.stream.closed-is-final",
+    independent="packet.stream.independent",
+    refused=packet.is_error,
+)
+
+STREAMS: dict[str, Stream] = {"": _OF_TEXT, TEXT: _OF_TEXT, PACKET: _OF_PACKETS}
 """The clauses of streams, by protocol."""
 
 

@@ -1,13 +1,15 @@
 """What a server may send: replies as sequences of pieces, matched against bytes as they arrive.
 
 A piece is literal bytes, the number of a cas symbol, a number within a range, one of a few texts, or one of the texts
-that the protocol leaves to the server (the version, the statistics). Matching never guesses: it says how many bytes a
+that the protocol leaves to the server (the version, the statistics), as lines or as the messages of a binary framing
+that say the same. Matching never guesses: it says how many bytes a
 reply took, that it needs more, or that these bytes cannot be that reply.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -16,9 +18,10 @@ from mcspec.cache import Cache
 
 
 class Unique(NamedTuple):
-    """The decimal number of the cas symbol `symbol`."""
+    """The number of the cas symbol `symbol`: in decimal, or high byte first in so many bytes as `size` says."""
 
     symbol: int
+    size: int = 0
 
 
 class Text(NamedTuple):
@@ -41,13 +44,33 @@ class Span(NamedTuple):
     hi: int
 
 
+class Framed(NamedTuple):
+    """A text of the server's choice in messages of another framing.
+
+    `unframe` takes the message at an offset: where it ends, and the lines that it stands for, CR LF and all; or how it
+    falls short of one. `regex` is what all messages look like, as in `regex`.
+    """
+
+    text: Text
+    unframe: Callable[[bytes, int], tuple[int, bytes] | Fit]
+    regex: str
+
+
 class OneOf(NamedTuple):
     """One of several texts, none of which begins another."""
 
     choices: tuple[bytes, ...]
 
 
-Piece = bytes | Unique | Span | OneOf | Text
+class Fit(Enum):
+    """How bytes compare with a reply."""
+
+    WHOLE = "whole"
+    PART = "part"
+    NOT = "not"
+
+
+Piece = bytes | Unique | Span | OneOf | Text | Framed
 
 VERSION = Text("VERSION and the server's version", rb"", rb"VERSION [!-~][ -~]*")
 STATISTICS = Text("STAT lines and END", rb"STAT [^ \r\n]+ [^\r\n]*", rb"END")
@@ -82,14 +105,6 @@ class Owed(NamedTuple):
     datagram: int | None = None
 
 
-class Fit(Enum):
-    """How bytes compare with a reply."""
-
-    WHOLE = "whole"
-    PART = "part"
-    NOT = "not"
-
-
 class Match(NamedTuple):
     """The fit, the bytes taken (where WHOLE) and the cache with what was learned of cas uniques."""
 
@@ -113,6 +128,14 @@ def match(cache: Cache, pieces: tuple[Piece, ...], data: bytes) -> Match:
                 begun = any(choice.startswith(data[at:]) for choice in piece.choices)
                 return Match(Fit.PART if begun else Fit.NOT, at, cache)
             at += len(chosen)
+        elif isinstance(piece, Unique) and piece.size:
+            part = data[at : at + piece.size]
+            if len(part) < piece.size:
+                return Match(Fit.PART, at, cache)
+            bound = _number(cache, piece, int.from_bytes(part, "big"))
+            if bound is None:
+                return Match(Fit.NOT, at, cache)
+            cache, at = bound, at + piece.size
         elif isinstance(piece, Unique | Span):
             end = at
             while end < len(data) and 48 <= data[end] <= 57:
@@ -127,7 +150,7 @@ def match(cache: Cache, pieces: tuple[Piece, ...], data: bytes) -> Match:
                 return Match(Fit.NOT, at, cache)
             cache, at = bound, end
         else:
-            fit, at = _match_text(piece, data, at)
+            fit, at = _match_text(piece, data, at) if isinstance(piece, Text) else _match_framed(piece, data, at)
             if fit is not Fit.WHOLE:
                 return Match(fit, at, cache)
     return Match(Fit.WHOLE, at, cache)
@@ -160,6 +183,33 @@ def _match_text(text: Text, data: bytes, at: int) -> tuple[Fit, int]:
         at = end + len(text.ending)
 
 
+def _match_framed(framed: Framed, data: bytes, at: int) -> tuple[Fit, int]:
+    said = b""
+    while True:
+        message = framed.unframe(data, at)
+        if isinstance(message, Fit):
+            return message, at
+        at, lines = message
+        said += lines
+        fit, end = _match_text(framed.text, said, 0)
+        if fit is not Fit.PART:
+            return (fit if end == len(said) else Fit.NOT), at
+
+
+def lines(pieces: tuple[Piece, ...], data: bytes) -> bytes:
+    """What a reply that matched says, as the lines of text that its messages stand for."""
+    framed = pieces[0] if pieces else b""
+    if not isinstance(framed, Framed):
+        return data
+    said, at = b"", 0
+    while at < len(data):
+        message = framed.unframe(data, at)
+        assert not isinstance(message, Fit)  # it matched
+        at, more = message
+        said += more
+    return said
+
+
 def describe(cache: Cache, pieces: tuple[Piece, ...]) -> str:
     """A reply in words, for reports: literal bytes escaped, the rest in angle brackets."""
     out = []
@@ -174,7 +224,7 @@ def describe(cache: Cache, pieces: tuple[Piece, ...]) -> str:
         elif isinstance(piece, Span):
             out.append(str(piece.lo) if piece.lo == piece.hi else f"<{piece.name}, {piece.lo} to {piece.hi}>")
         else:
-            out.append(f"<{piece.name}>")
+            out.append(f"<{(piece.text if isinstance(piece, Framed) else piece).name}>")
     return "".join(out)
 
 
@@ -185,12 +235,14 @@ def regex(pieces: tuple[Piece, ...]) -> str:
         if isinstance(piece, bytes):
             out.append(re.escape(piece.decode("latin-1")))
         elif isinstance(piece, Unique):
-            out.append("[1-9][0-9]{0,19}")
+            out.append(f"[\\s\\S]{{{piece.size}}}" if piece.size else "[1-9][0-9]{0,19}")
         elif isinstance(piece, OneOf):
             out.append("(?:" + "|".join(re.escape(choice.decode("latin-1")) for choice in piece.choices) + ")")
         elif isinstance(piece, Span):
             few = piece.hi - piece.lo < 20
             out.append("(?:" + "|".join(map(str, range(piece.lo, piece.hi + 1))) + ")" if few else "[0-9]{1,10}")
+        elif isinstance(piece, Framed):
+            out.append(piece.regex)
         else:
             ending = piece.ending.decode().replace("\r", "\\r").replace("\n", "\\n")
             line = f"(?:{piece.line.decode()}{ending})*" if piece.line else ""

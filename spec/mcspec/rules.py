@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mcspec import admin, arith, cache, connection, counting, flushing, machine, meta, storing, text
+from mcspec import (
+    admin,
+    arith,
+    arith_frames,
+    cache,
+    connection,
+    counting,
+    flushing,
+    machine,
+    meta,
+    packet,
+    storing,
+    text,
+)
 from mcspec.arith import Span
 from mcspec.cache import Cache, Found, Item, Now, Result
 from mcspec.limits import Limits
@@ -184,6 +197,8 @@ class Functions(NamedTuple):
     parse: Callable[[bytes, Rules], machine.Request] = text.parse
     spoken: Callable[[int, Rules], str] = connection.spoken
     used: Callable[[Item, Now], Item] = cache.used
+    packet_class: Callable[[int, int, int], int] = arith_frames.packet_class
+    packet_value: Callable[[int, int], int] = arith_frames.packet_value
 
 
 class Rules(NamedTuple):
@@ -207,12 +222,19 @@ class Rules(NamedTuple):
     """What decides; other than the default only in a model or with a planted bug."""
     protocol: str = "auto"
     """What connections speak (-B): `auto`, by their first byte, or `ascii`, `binary` or `packet`."""
+    authentication: str = ""
+    """Whom a connection must show that it is: nobody, or a user of `credentials` by `sasl` (-S) or `ascii` (-Y)."""
+    credentials: tuple[tuple[bytes, bytes], ...] = ()
+    """Users and their passwords."""
     table: Table = connection.TABLE
     """The connection machine; likewise."""
     framings: Mapping[str, Table] = connection.FRAMINGS
     """The machine of each protocol that is not text; likewise."""
     grammar: Mapping[bytes, text.Reader] = {**text.GRAMMAR, **meta.GRAMMAR, **admin.GRAMMAR}
     """The commands of all chapters, each with the reader of its line; likewise."""
+
+    dispatch: tuple[packet.Command | None, ...] = packet.DISPATCH
+    """What the codes of packets ask for; likewise."""
 
     def planted(self, state: State, event: Event, old: str, **changes: Any) -> Rules:
         """These rules with another `guard`, `action` or `to` in the row whose action or guard is named `old`.

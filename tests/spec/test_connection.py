@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 import mcspec
 from mcspec import Event, Happening, Now, Rules, State, World, step
-from mcspec.connection import NAMES, TABLE
+from mcspec.connection import FRAMINGS, NAMES, TABLE
 
 if TYPE_CHECKING:
     from mcspec import Outcome
 
 NOW = Now(1000, 1000)
+TABLES = (TABLE, *FRAMINGS.values())
 SMALL = Rules()._replace(limits=Rules().limits._replace(line=40, retrieval_line=60, item=100, item_header=20))
 WORDS = [
     b"get a\r\n",
@@ -102,13 +103,14 @@ def test_events_out_of_place_change_nothing(event: Event) -> None:
 
 def test_row_names_are_unique() -> None:
     """A name stands for one row."""
-    assert len(set(NAMES.values())) == sum(len(rows) for rows in TABLE.values())
+    assert len(set(NAMES.values())) == sum(len(rows) for table in TABLES for rows in table.values())
 
 
 def test_transient_states_always_move() -> None:
     """The last TURN row of every transient state holds always: no state is stuck."""
-    for state in (State.NEW_CMD, State.READ, State.PARSE_CMD, State.MWRITE, State.CLOSING):
-        assert TABLE[state, Event.TURN][-1].guard.__name__ == "always"
+    for table in TABLES:
+        for state in (State.NEW_CMD, State.READ, State.PARSE_CMD, State.MWRITE, State.CLOSING):
+            assert table[state, Event.TURN][-1].guard.__name__ == "always"
 
 
 def test_the_example_in_the_documentation() -> None:
