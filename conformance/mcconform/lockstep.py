@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcconform import conversation as talk
 from mcconform import options
@@ -64,6 +64,10 @@ class Engine(Protocol):
 
     def open(self) -> EngineConnection:
         """Connect."""
+        ...
+
+    def datagram(self, data: bytes) -> list[bytes]:
+        """What answers a datagram of a UDP client."""
         ...
 
 
@@ -189,7 +193,7 @@ def judge(
     """
     counted = _Counted()
     oracle = Oracle(rules, observer=counted.note if tally is not None else None, trace=trace)
-    error = _drive(stream, engine, oracle)
+    error = _Drive(stream, engine, oracle).run()
     if error:
         return Difference(stream, oracle.refusal, error)
     if oracle.exhausted:
@@ -199,60 +203,107 @@ def judge(
     return Difference(stream, oracle.refusal) if oracle.refusal is not None else None
 
 
-def _drive(stream: Conversation, engine: Engine, oracle: Oracle) -> str:
-    """Run the stream; what the engine raised, if it did.
+class _BrokenError(Exception):
+    """The engine raised something."""
 
-    An engine that raises closes its connection, as a server's loop would.
-    """
-    lines: dict[int, EngineConnection] = {}
-    ended: set[int] = set()
-    uniques = Uniques()
 
-    def listen(conn: int) -> None:
-        line = lines[conn]
-        data = line.receive()
-        if data:
-            uniques.feed(conn, data)
-            oracle.received(conn, data)
-        if line.closed and conn not in ended:
-            ended.add(conn)
-            oracle.ended(conn)
-        oracle.settled(conn)
+def _called(method: Callable[..., Any], *arguments: object) -> Any:
+    """What the engine answers to a call."""
+    try:
+        return method(*arguments)
+    except Exception as error:
+        raise _BrokenError(f"{type(error).__name__}: {error}") from error
 
-    for step in stream.steps:
-        now = Now(int(engine.now), int(engine.now))
-        if isinstance(step, talk.Advance):
-            engine.advance(step.seconds)
-            continue
-        if step.conn is None or isinstance(step, talk.Settle):
-            continue
-        conn = step.conn
-        if conn not in lines:
-            lines[conn] = engine.open()
+
+class _Drive:
+    """Hands a stream to the engine and tells the oracle, step by step."""
+
+    def __init__(self, stream: Conversation, engine: Engine, oracle: Oracle) -> None:
+        self.stream = stream
+        self.engine = engine
+        self.oracle = oracle
+        self.uniques = Uniques(packets=stream.packets)
+        self.clients = stream.datagrams
+        self.lines: dict[int, EngineConnection] = {}
+        self.ended: set[int] = set()
+
+    def run(self) -> str:
+        """Run the stream; what the engine raised, if it did.
+
+        An engine that raises closes its connection, as a server's loop would.
+        """
+        for step in self.stream.steps:
+            if isinstance(step, talk.Advance):
+                self.engine.advance(step.seconds)
+                continue
+            if step.conn is None or isinstance(step, talk.Settle):
+                continue
+            now = Now(int(self.engine.now), int(self.engine.now))
+            try:
+                if step.conn in self.clients:
+                    self._client(step, now)
+                else:
+                    self._connection(step, now)
+            except _BrokenError as error:
+                if step.conn not in self.clients:
+                    self.oracle.ended(step.conn)
+                return str(error)
+            if self.oracle.over:
+                break
+        return ""
+
+    def _client(self, step: talk.Step, now: Now) -> None:
+        """A step of a UDP client."""
+        oracle = self.oracle
+        if isinstance(step, talk.Open):
+            oracle.open(step.conn, now, "udp")
+        elif isinstance(step, talk.Datagram):
+            data = b"".join(self.uniques.bind(part, self.engine.now) for part in step.parts)
+            oracle.datagram(step.conn, data, now)
+            for answer in _called(self.engine.datagram, data):
+                self.uniques.datagram(step.conn, data, answer)
+                oracle.received(step.conn, answer)
+            oracle.settled(step.conn)
+
+    def _connection(self, step: talk.Step, now: Now) -> None:
+        """A step of a connection, which opens at its first one."""
+        oracle = self.oracle
+        conn = step.conn if not isinstance(step, talk.Advance) else None
+        assert conn is not None  # the caller has looked
+        if conn not in self.lines:
+            self.lines[conn] = _called(self.engine.open)
             oracle.open(conn, now)
-            listen(conn)
-        line = lines[conn]
+            self._listen(conn)
+        line = self.lines[conn]
         if isinstance(step, talk.Send):
-            data = b"".join(uniques.bind(part, engine.now) for part in step.parts)
+            data = b"".join(self.uniques.bind(part, self.engine.now) for part in step.parts)
             for piece in talk.pieces(data, step.cuts):
                 oracle.send(conn, piece, now)
-                try:
-                    line.send(piece)
-                    listen(conn)
-                except Exception as error:  # noqa: BLE001 - whatever a broken engine raises is a finding
-                    oracle.ended(conn)
-                    return f"{type(error).__name__}: {error}"
+                self.uniques.sent(conn, piece)
+                _called(line.send, piece)
+                self._listen(conn)
                 if oracle.over:
-                    return ""
+                    return
         elif isinstance(step, talk.HalfClose):
             oracle.half_close(conn, now)
-            line.half_close()
-            listen(conn)
+            _called(line.half_close)
+            self._listen(conn)
         elif isinstance(step, talk.Reset | talk.Close):
             oracle.reset(conn, now)
-            line.reset()
-            ended.add(conn)
-    return ""
+            _called(line.reset)
+            self.ended.add(conn)
+
+    def _listen(self, conn: int) -> None:
+        """Everything that the engine says to a chunk is there already."""
+        line = self.lines[conn]
+        data = _called(line.receive)
+        if data:
+            self.uniques.feed(conn, data)
+            self.oracle.received(conn, data)
+        if line.closed and conn not in self.ended:
+            self.ended.add(conn)
+            self.oracle.ended(conn)
+        self.oracle.settled(conn)
 
 
 class _Counted:
@@ -299,7 +350,8 @@ def run(
     """Judge one generated stream for each seed, each on a new engine; the first difference."""
     for seed in seeds:
         stream = generated(Random(seed), scope, f"seed {seed}")
-        engine, its_rules = factory(stream.options), options.apply(rules, stream.options)
+        wanted = (*stream.options, "-U", "11211") if stream.datagrams else stream.options
+        engine, its_rules = factory(wanted), options.apply(rules, stream.options)
         difference = judge(stream, engine, its_rules, tally, trace=seed % traced == 0)
         if difference is not None:
             return difference

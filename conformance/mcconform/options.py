@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcconform.targets.credentials import PASSWORD, USER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcspec import Rules
+
+KNOWN = ((USER.encode(), PASSWORD.encode()),)
+"""Who may log in where a conversation asks for a server that wants a password."""
+
+_PROTOCOLS = ("auto", "negotiating", "ascii", "binary", "packet")
 
 _SWITCHES: dict[str, dict[str, Any]] = {
     "-F": {"flush_allowed": False},
@@ -19,6 +26,7 @@ _SWITCHES: dict[str, dict[str, Any]] = {
     "-X": {"dumps_allowed": False},
     "-W": {"watch_allowed": False},
     "-A": {"shutdown_allowed": True},
+    "-S": {"authentication": "sasl", "credentials": KNOWN},
 }
 """The options without a value, and what they change in the rules."""
 
@@ -36,7 +44,9 @@ def size(text: str, unit: int = 1) -> int:
 
 
 def apply(rules: Rules, options: Sequence[str]) -> Rules:
-    """The rules with the options ``-m -M -c -I -F -X -W -A -D`` taken into account.
+    """The rules with the options ``-m -M -c -I -F -X -W -A -D -B -S -Y`` taken into account.
+
+    The value of -Y is a file, of which all that is known is that the user of conversations stands in it.
 
     Raises:
         ValueError: if an option lacks its value or the value is none.
@@ -46,11 +56,17 @@ def apply(rules: Rules, options: Sequence[str]) -> Rules:
     for word in words:
         if word in _SWITCHES:
             rules = rules._replace(**_SWITCHES[word])
-        elif word in ("-m", "-c", "-I", "-D"):
+        elif word in ("-m", "-c", "-I", "-D", "-B", "-Y"):
             value = next(words, None)
             if value is None:
                 raise ValueError(f"option {word} lacks its value")
-            if word == "-D":
+            if word == "-B":
+                if value not in _PROTOCOLS:
+                    raise ValueError(f"no protocol {value!r}; type -B {', '.join(_PROTOCOLS)}")
+                rules = rules._replace(protocol="auto" if value == "negotiating" else value)
+            elif word == "-Y":
+                rules = rules._replace(authentication="ascii", credentials=KNOWN)
+            elif word == "-D":
                 rules = rules._replace(delimiter=value.encode("latin-1"))
             elif word == "-m":
                 limits = limits._replace(memory=size(value, _UNITS["m"]))

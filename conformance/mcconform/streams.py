@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcconform import streams_meta
+from mcconform import streams_binary, streams_lanes, streams_meta, streams_packet
 from mcconform.conversation import (
     PREFIX,
     Advance,
     CasRef,
     Conversation,
     HalfClose,
+    Open,
     Part,
     Repeat,
     Reset,
@@ -95,7 +96,8 @@ class Scope:
     `foreign`: keys without our prefix, and flush_all. `advance`: time that passes at once. `large`: one store in this
     many has a value near the item limit, one odd line in this many is endless (0: none). `options`: some streams ask
     for a server with options, such as `-I 1k`, whose limit is cheap to reach. `endings`: quit, FIN, RST and lines that
-    close.
+    close. `binary`, `udp`, `packets`: some connections speak the binary protocol, some are UDP clients, and some
+    streams are for a server that speaks packets; without them the same source gives the same text as ever.
     """
 
     foreign: bool = True
@@ -103,6 +105,9 @@ class Scope:
     large: int = 1500
     options: bool = False
     endings: bool = True
+    binary: bool = False
+    udp: bool = False
+    packets: bool = False
 
 
 def conversation(rng: Random, scope: Scope | None = None, name: str = "stream") -> Conversation:
@@ -110,23 +115,33 @@ def conversation(rng: Random, scope: Scope | None = None, name: str = "stream") 
     scope = scope or Scope()
     count = rng.choice((2, 2, 3))
     lanes: list[list[Step]] = [[] for _ in range(count)]
+    speech = streams_lanes.speech(rng, scope, count)
     for key in KEYS[: rng.randrange(3)]:
         value = _pick(rng, NUMBERS, VALUES, 0.4)
-        lanes[0].append(Send(0, (b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value),)))
+        lanes[0].append(streams_lanes.setup(rng, speech[0], key, value))
     for _ in range(rng.randrange(3, 7)):
         lane = rng.randrange(count)
         parts: list[Part] = []
         for _ in range(rng.choice((1, 1, 2, 3, 4))):
-            parts += _request(rng, scope)
-        lanes[lane] += _sends(rng, lane, parts)
-    steps = _interleaved(rng, scope, lanes)
+            parts += _spoken(rng, scope, speech[lane])
+        if speech[lane] in streams_lanes.DATAGRAMS:
+            lanes[lane].append(streams_lanes.datagram(rng, lane, parts))
+        else:
+            lanes[lane] += _sends(rng, lane, parts)
+    opened: list[Step] = [Open(lane, "udp") for lane in range(count) if speech[lane] in streams_lanes.DATAGRAMS]
+    steps = [*opened, *_interleaved(rng, scope, lanes)]
     if scope.endings and rng.random() < 0.12:
         lane = rng.randrange(count)
-        if rng.random() < 0.4:
-            steps.append(Send(lane, (rng.choice(UNFINISHED),)))
-        steps += rng.choice(([HalfClose(lane)], [Reset(lane)], [Send(lane, (b"quit\r\n",))]))
-        steps += [Settle(), Send(lane, (b"version\r\n",))] if rng.random() < 0.3 else []
+        if speech[lane] == "text":
+            if rng.random() < 0.4:
+                steps.append(Send(lane, (rng.choice(UNFINISHED),)))
+            steps += rng.choice(([HalfClose(lane)], [Reset(lane)], [Send(lane, (b"quit\r\n",))]))
+            steps += [Settle(), Send(lane, (b"version\r\n",))] if rng.random() < 0.3 else []
+        else:
+            steps += streams_lanes.ending(rng, lane, speech[lane])
     options = _options(rng) if scope.options else ()
+    if speech[0] in streams_lanes.PACKETS:
+        options = (*options, "-B", "packet")
     return Conversation(name, (*steps, Settle()), options=options)
 
 
@@ -185,6 +200,21 @@ def _send(rng: Random, lane: int, parts: list[Part], style: str) -> Send:
 
 
 # ------------------------------------------------------------------------------------------------ requests
+
+
+def _spoken(rng: Random, scope: Scope, speech: str) -> list[Part]:
+    """One request on a connection that speaks so."""
+    if speech == "text":
+        return _request(rng, scope)
+    if scope.large and rng.randrange(scope.large) == 0:
+        return streams_lanes.large(rng, speech, KEYS[0], ITEM_LIMIT)
+    if scope.options and rng.random() < 0.02:
+        return streams_lanes.large(rng, speech, KEYS[0], SMALL_LIMIT)
+    if "text" in speech:
+        return _request(rng, scope)
+    drawn = streams_meta.Drawn((*KEYS, _key(rng)), _value(rng), scope.advance)
+    make = streams_packet.request if speech in streams_lanes.PACKETS else streams_binary.request
+    return make(rng, drawn, foreign=scope.foreign, endings=scope.endings)
 
 
 def _request(rng: Random, scope: Scope) -> list[Part]:

@@ -21,7 +21,9 @@ from mcconform.cli.common import (
     selection,
     split_arguments,
     target,
+    tls,
     version,
+    with_tls,
 )
 from mcconform.events import FORMAT, Event, NdjsonReport
 from mcconform.flags import COMMANDS
@@ -45,6 +47,8 @@ EPILOG = """\b
 Examples:
   mcspec check                                      the bundled server, everything
   mcspec check localhost:11211 text --allow-flush   a running server that may be flushed
+  mcspec check binary udp:localhost:11211           two chapters, over TCP and UDP of one port
+  mcspec check localhost:11212 --tls --ca chain.pem
   mcspec check unix:/run/memcached.sock 'text.*.noreply*'
   mcspec check localhost:11211 --exclude text.flush --phases vectors --strict
   mcspec check --spawn 'memcached -p {port} -U 0 {options}' --report ndjson=run.ndjson
@@ -62,6 +66,7 @@ prefix, whatever the server makes of the bytes. A server that this command start
     "--spawn", metavar="CMD", help="Start the server: 'CMD -p {port} {options}' ({socket} for a Unix socket)."
 )
 @click.option("--profile", default="auto", metavar="NAME", help="Judge by this profile: a name, a .toml file, or auto.")
+@with_tls
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these clauses out (repeatable).")
 @click.option(
     "--phases", "phase_list", default=",".join(phases.NAMES), metavar="LIST", show_default=True, help="Phases."
@@ -100,7 +105,7 @@ prefix, whatever the server makes of the bytes. A server that this command start
 @click.option("--allow-flush", is_flag=True, help="The server may be flushed and reconfigured: nobody needs its data.")
 @click.pass_context
 def check(context: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
-    """Judge TARGET (HOST:PORT, unix:PATH, inproc:MODULE:FACTORY) clause by clause.
+    """Judge TARGET (HOST:PORT, udp:HOST:PORT, unix:PATH, inproc:MODULE:FACTORY) clause by clause.
 
     CLAUSE is the beginning of a clause id (text.set) or a glob (text.*.noreply). Without TARGET the bundled server is
     started on a free port.
@@ -109,7 +114,8 @@ def check(context: click.Context, /, arguments: tuple[str, ...], **options: Any)
     chosen = selection(patterns, options["exclude"])
     wanted = _phases(options["phase_list"])
     sinks = _reports(options["reports"])
-    with target(name, options["spawn"], options["clock"], leave=options["allow_flush"]) as made:
+    secure = tls(options)
+    with target(name, options["spawn"], options["clock"], leave=options["allow_flush"], tls=secure) as made:
         status = _check(made, name or _spawned(options["spawn"]), list(chosen), wanted, sinks, options)
     context.exit(status)
 

@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,7 @@ from mcconform import runner, targets
 from mcspec import Rules, clauses, profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mcconform.targets import Target
     from mcspec.clauses import Clause
@@ -40,7 +40,9 @@ def bundled() -> str:
 
 
 @contextmanager
-def target(name: str | None, spawn: str | None, clock: str = "auto", *, leave: bool = False) -> Iterator[Target]:
+def target(
+    name: str | None, spawn: str | None, clock: str = "auto", *, leave: bool = False, tls: targets.Tls | None = None
+) -> Iterator[Target]:
     """The target that the arguments name, stopped at the end if we started it.
 
     ``clock`` is one of `targets.CLOCKS`; ``leave`` allows to hold the clock of a server that others may use.
@@ -51,7 +53,7 @@ def target(name: str | None, spawn: str | None, clock: str = "auto", *, leave: b
     if name is not None and spawn is not None:
         raise UsageError(f"both a target ({name}) and --spawn are given: type one of them")
     try:
-        made = targets.make(name) if name is not None else targets.SpawnTarget(spawn or bundled())
+        made = targets.make(name, tls) if name is not None else targets.SpawnTarget(spawn or bundled(), tls)
     except targets.TargetError as error:
         raise UsageError(str(error)) from error
     if clock == "debugtime" and not (leave or ours(made)):
@@ -68,6 +70,37 @@ def target(name: str | None, spawn: str | None, clock: str = "auto", *, leave: b
         made.close()
 
 
+def with_tls(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that say how to speak TLS; `tls` reads them."""
+    for option in (
+        click.option("--insecure", is_flag=True, help="With --tls: accept any certificate."),
+        click.option("--ca", metavar="FILE", help="With --tls: what the server's certificate must lead to."),
+        click.option("--tls", is_flag=True, help="Speak TLS."),
+    ):
+        command = option(command)
+    return command
+
+
+def tls(options: Mapping[str, Any]) -> targets.Tls | None:
+    """How to speak TLS, if at all.
+
+    Raises:
+        UsageError: if the options contradict each other, or a file cannot be read.
+    """
+    if not options["tls"]:
+        if options["ca"] or options["insecure"]:
+            raise UsageError("--ca and --insecure say how to speak TLS: type --tls as well")
+        return None
+    if options["ca"] and options["insecure"]:
+        raise UsageError("--ca and --insecure contradict each other: type one of them")
+    made = targets.Tls(options["ca"] or "", options["insecure"])
+    try:
+        made.context()
+    except targets.TargetError as error:
+        raise UsageError(str(error)) from error
+    return made
+
+
 def version(made: Target) -> bytes:
     """What the target answers to ``version``, without ``VERSION`` and the line end; empty if it answers otherwise.
 
@@ -78,9 +111,13 @@ def version(made: Target) -> bytes:
         session = made.session(())
     except targets.TargetError as error:
         raise UsageError(str(error)) from error
+    over_udp = made.transport == "udp"
     try:
-        session.open(0)
-        session.write(0, b"version\r\n")
+        session.open(0, "udp" if over_udp else "tcp")
+        if over_udp:
+            session.datagram(0, b"\0\1\0\0\0\1\0\0version\r\n")
+        else:
+            session.write(0, b"version\r\n")
         data = b""
         while not data.endswith(b"\n"):
             arrived = session.pump(runner.TIMEOUT)
@@ -91,6 +128,7 @@ def version(made: Target) -> bytes:
         raise UsageError(str(error)) from error
     finally:
         session.end()
+    data = data[8:] if over_udp else data
     return data.removeprefix(b"VERSION ").strip() if data.startswith(b"VERSION ") else b""
 
 

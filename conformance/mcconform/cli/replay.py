@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcconform import runner, verification
-from mcconform.cli.common import FAILED, FAILURES, HARNESS, HOLDS, UsageError, judge, ours, target, version
+from mcconform.cli.common import (
+    FAILED,
+    FAILURES,
+    HARNESS,
+    HOLDS,
+    UsageError,
+    judge,
+    ours,
+    target,
+    tls,
+    version,
+    with_tls,
+)
 from mcconform.jsonform import from_record
 from mcconform.keys import Prefixes
 from mcconform.reports.shown import escaped, steps
@@ -27,10 +39,11 @@ if TYPE_CHECKING:
 @click.argument("where", metavar="[TARGET]", required=False)
 @click.option("--spawn", metavar="CMD", help="Start the server: 'CMD -p {port} {options}'.")
 @click.option("--profile", default=None, metavar="NAME", help="Judge by this profile  [default: that of the failure]")
+@with_tls
 @click.option("--allow-flush", is_flag=True, help="The server may be flushed.")
 @click.pass_context
 def replay(
-    context: click.Context, /, what: str, where: str | None, spawn: str | None, profile: str | None, **flags: bool
+    context: click.Context, /, what: str, where: str | None, spawn: str | None, profile: str | None, **flags: Any
 ) -> None:
     r"""Run a saved failure again and print FIXED, FAILED or ERROR.
 
@@ -46,7 +59,7 @@ def replay(
     conversation = conversation_of(saved, what)
     if where is None and spawn is None and saved.get("spawn"):
         spawn = str(saved["spawn"])
-    with target(where, spawn) as made:
+    with target(where, spawn, tls=tls(flags)) as made:
         server = version(made)
         made.gap = CAREFUL
         name = profile or str(saved.get("profile") or "auto")

@@ -13,6 +13,7 @@ import socket
 import ssl
 import struct
 import time
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform.targets.base import WITH_UDP, Arrival, Clock, Session, TargetError, UnreachableError, UnsupportedError
@@ -73,6 +74,12 @@ class Tls(NamedTuple):
         return made
 
 
+@cache
+def _context(tls: Tls) -> ssl.SSLContext:
+    """The same for all connections: to read certificates takes time."""
+    return tls.context()
+
+
 class Address(NamedTuple):
     """Where a server listens; ``udp`` is its port for datagrams, 0 if none is known."""
 
@@ -119,7 +126,7 @@ def connect(address: Address) -> socket.socket:
         if address.family != socket.AF_UNIX:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if address.tls is not None:
-            made = address.tls.context().wrap_socket(made, server_hostname=address.host or None)
+            made = _context(address.tls).wrap_socket(made, server_hostname=address.host or None)
     except OSError:
         made.close()
         raise
