@@ -11,9 +11,9 @@ from functools import partial
 from mcserver import binary_wire as wire
 from mcserver.binary_commands import hit
 from mcserver.binary_table import TABLE, Opcode
-from mcserver.cache import NEVER, Outcome, StoreMode
+from mcserver.cache import Outcome, StoreMode
 from mcserver.framing import Framing
-from mcserver.incoming import Order, Skip, Value
+from mcserver.incoming import Order, Skip, Value, store_at_once
 from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
 from mcserver.settings import KEY_MAX
 
@@ -21,8 +21,6 @@ from mcserver.settings import KEY_MAX
 _ALL = sys.maxsize
 #: Extras and key of a request that is not refused take at most so many bytes.
 _HEAD_MAX = 255 + KEY_MAX
-#: tuning: Values up to this many bytes are put behind their head by a copy more, larger ones by one copy.
-_SMALL = 16384
 _STORE_EXTRAS_SIZE = wire.STORE_EXTRAS.size
 
 _FAILURES = {
@@ -91,7 +89,7 @@ class Binary(Framing):
                         self._room -= hit(opcode, opaque, item, b"", out)
                     continue
                 if opcode == wire.SET and not cas and extlen == _STORE_EXTRAS_SIZE:
-                    reply = self._quick_set(data, start, keylen, bodylen, opaque)
+                    reply = self._set_request(data, start, keylen, bodylen, opaque)
                     if reply:
                         out.append(reply)
                         pos = start + bodylen
@@ -103,31 +101,18 @@ class Binary(Framing):
             plain = plain and not observer.active
         return pos
 
-    def _quick_set(self, data: bytes, start: int, keylen: int, bodylen: int, opaque: int) -> bytes:
+    def _set_request(self, data: bytes, start: int, keylen: int, bodylen: int, opaque: int) -> bytes:
         """Carry out a plain ``set``, all of whose body is in `data` at `start`; the reply.
 
         Everything unusual answers nothing, and nothing has happened: the general way knows what to do with it.
         """
-        cache = self._cache
         length = bodylen - _STORE_EXTRAS_SIZE - keylen
         if length < 0 or not 0 < keylen <= KEY_MAX:
             return b""
         flags, exptime = wire.STORE_EXTRAS.unpack_from(data, start)
         at = start + _STORE_EXTRAS_SIZE + keylen
-        key = data[at - keylen : at]
-        size = cache.item_size(key, flags, length)
-        if size > cache.item_size_max or not cache.make_room(size):
-            return b""
-        self._stats.cmd_set += 1
-        cache.slabs.find(size).cmd_set += 1
-        head = b"VALUE %b %d %d\r\n" % (key, flags, length)
-        if length <= _SMALL:
-            block = head + data[at : at + length] + b"\r\n"
-        else:
-            block = b"".join((head, memoryview(data)[at : at + length], b"\r\n"))
-        unique = cache.next_cas()
-        cache.put(key, block, len(head), flags, cache.deadline(exptime) if exptime else NEVER, size, unique)
-        return wire.REPLY.pack(wire.REPLY_MAGIC, wire.SET, 0, 0, 0, 0, opaque, unique)
+        unique = store_at_once(self._cache, self._stats, data[at - keylen : at], flags, exptime, data, at, length)
+        return b"" if unique < 0 else wire.REPLY.pack(wire.REPLY_MAGIC, wire.SET, 0, 0, 0, 0, opaque, unique)
 
     def _request(
         self, data: bytes, pos: int, opcode: int, keylen: int, extlen: int, bodylen: int, opaque: int, cas: int
@@ -156,7 +141,7 @@ class Binary(Framing):
             self._room -= entry.run(self._state, request, self._out)
             return at
         if entry.mode is not None:
-            return self._store(data, at, request, entry, entry.mode)
+            return self._store_request(data, at, request, entry, entry.mode)
         if opcode in {wire.QUIT, wire.QUITQ}:
             self.quit = True
             if not entry.quiet:
@@ -176,7 +161,7 @@ class Binary(Framing):
             return wire.INVALID
         return None
 
-    def _store(self, data: bytes, at: int, request: wire.Request, entry: Opcode, mode: StoreMode) -> int:
+    def _store_request(self, data: bytes, at: int, request: wire.Request, entry: Opcode, mode: StoreMode) -> int:
         flags, exptime = wire.STORE_EXTRAS.unpack(request.extras) if request.extras else (0, 0)
         unique = request.cas if self._cache.with_cas else 0
         order = Order(mode, request.key, flags, exptime, request.surplus, unique)

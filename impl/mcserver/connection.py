@@ -1,7 +1,7 @@
 """One connection: bytes in, pieces of replies out, in any cuts.
 
 The connection is a state machine (command, value, swallow, closed) that speaks one protocol, chosen by its first byte
-unless ``-B`` says which. The commands of text lines are here, the requests of the other protocols in `binary`.
+unless ``-B`` says which. The commands of text lines are here, those of the other protocols in `binary` and `packet`.
 `Connection.feed` takes what arrived and returns what to send, and does so in bounded steps: after enough replies or
 commands it keeps the rest of its input, sets `Connection.more` and waits for `Connection.resume`, so that a client that
 does not read, or one that sends without end, costs a bounded amount of memory and of other clients' time.
@@ -9,11 +9,12 @@ does not read, or one that sends without end, costs a bounded amount of memory a
 
 import sys
 
-from mcserver import meta, replies, text
+from mcserver import auth_text, meta, replies, text
 from mcserver.binary import Binary
 from mcserver.framing import STEP_BYTES
 from mcserver.metaset import read_meta_header
-from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, SWALLOW, VALUE, WATCH
+from mcserver.packet import Packet
+from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, STRANGER, SWALLOW, VALUE, WATCH
 from mcserver.protocols import BINARY, MAGIC, TEXT, UNDECIDED
 from mcserver.retrieval import COPY_MAX, WORDS, Buffer, start
 from mcserver.settings import KEY_MAX, LINE_MAX
@@ -26,7 +27,7 @@ _END = replies.END
 _ALL = sys.maxsize
 
 
-class Connection(Binary):
+class Connection(Binary, Packet):
     """One client's conversation. Not thread-safe; raises nothing, whatever the bytes."""
 
     __slots__ = ()
@@ -50,7 +51,11 @@ class Connection(Binary):
         if self._protocol == UNDECIDED and data:
             self._protocol = BINARY if data[0] == MAGIC else TEXT
         if self._partial:
-            joined = self._join_line(data) if self._protocol == TEXT else self._join_request(data)
+            if self._phase == STRANGER:
+                joined: bytes | None = bytes(self._partial) + data
+                self._partial = bytearray()
+            else:
+                joined = self._join_line(data) if self._protocol == TEXT else self._join_request(data)
             if joined is None:
                 return out
             data = joined
@@ -83,11 +88,16 @@ class Connection(Binary):
         while True:
             phase = self._phase
             if phase == COMMAND:
-                pos = self._commands(data, pos) if self._protocol == TEXT else self._requests(data, pos)
+                if self._protocol == TEXT:
+                    pos = self._commands(data, pos)
+                else:
+                    pos = self._requests(data, pos) if self._protocol == BINARY else self._packets(data, pos)
             elif phase in {VALUE, SWALLOW}:
                 pos = self._receive(data, pos)
             elif phase in {CLOSED, WATCH}:
                 return
+            elif phase == STRANGER:
+                pos = self._let_in(data, pos)
             else:
                 self._send_values(data, pos)
             if self.more:
@@ -98,6 +108,32 @@ class Connection(Binary):
             self.abort()
         elif self.on_state is not None:
             self._settled()
+
+    def _let_in(self, data: bytes, pos: int) -> int:
+        """Hear a client that has to authenticate, up to the end of `data` or until it has; the new position."""
+        users = self._state.users
+        assert users is not None
+        while pos < len(data):
+            if self._room <= 0:
+                self._yield(data, pos)
+                return pos
+            self._room -= self._cost
+            begin = pos
+            pos, reply = self._door.step(users, data, pos)
+            if reply is None:
+                self._enter(CLOSED, "closing")
+                return pos
+            if reply:
+                self._out.append(reply)
+                self._stats.auth_cmds += reply in {auth_text.STORED, auth_text.FAILURE}
+                self._stats.auth_errors += reply == auth_text.FAILURE
+                if reply == auth_text.STORED:
+                    self._enter(COMMAND, "new_cmd")
+                    return pos
+            elif pos == begin:
+                self._partial = bytearray(data[pos:])
+                return _ALL
+        return pos
 
     def _settled(self) -> None:
         if self.on_state is not None and self._phase != CLOSED:
