@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcspec import rows_packet
+from mcspec import rows_binary, rows_packet
 from mcspec.actions import (
     answer_refused,
     cut_line,
@@ -138,7 +138,10 @@ TABLE: Table = {
 }
 """The table of the text protocol, classic and meta."""
 
-FRAMINGS: Mapping[str, Table] = {PACKET: {**shared(STREAMS[PACKET]), **rows_packet.ROWS}}
+FRAMINGS: Mapping[str, Table] = {
+    BINARY: {**shared(STREAMS[BINARY]), **rows_binary.ROWS},
+    PACKET: {**shared(STREAMS[PACKET]), **rows_packet.ROWS},
+}
 """The tables of the protocols that are framed in another way."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import admin, meta, packet, text
+from mcspec import admin, binary, meta, packet, text
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 
@@ -21,7 +21,8 @@ TEXT, BINARY, PACKET = "text", "binary", "packet"
 """The protocols that a connection may speak."""
 
 Packets = packet.Asked | packet.Refused | packet.BadLength
-Request = text.Request | meta.Line | meta.MetaStore | admin.Said | Packets
+Headers = binary.Request | binary.Refusal
+Request = text.Request | meta.Line | meta.MetaStore | admin.Said | Headers | Packets
 STORES = text.Store | meta.MetaStore
 """The requests of lines that a value follows."""
 
@@ -112,6 +113,19 @@ _OF_TEXT = Stream(
     refused=_error_line,
 )
 
+_OF_BINARY = Stream(
+    chunks="binary.stream.chunks",
+    pipelined="binary.stream.pipelined",
+    prompt="binary.stream.prompt",
+    error_keeps_open="binary.stream.error-keeps-open",
+    owed_before_close="binary.stream.owed-before-close",
+    half_close="binary.stream.half-close",
+    fin_inside="binary.stream.fin-inside",
+    closed_is_final="binary.stream.closed-is-final",
+    independent="binary.stream.independent",
+    refused=binary.is_error,
+)
+
 _OF_PACKETS = Stream(
     chunks="packet.stream.chunks",
     pipelined="packet.stream.order",
@@ -125,7 +139,7 @@ _OF_PACKETS = Stream(
     refused=packet.is_error,
 )
 
-STREAMS: dict[str, Stream] = {"": _OF_TEXT, TEXT: _OF_TEXT, PACKET: _OF_PACKETS}
+STREAMS: dict[str, Stream] = {"": _OF_TEXT, TEXT: _OF_TEXT, BINARY: _OF_BINARY, PACKET: _OF_PACKETS}
 """The clauses of streams, by protocol."""
 
 

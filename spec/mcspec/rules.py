@@ -13,6 +13,7 @@ from mcspec import (
     admin,
     arith,
     arith_frames,
+    binary,
     cache,
     connection,
     counting,
@@ -168,8 +169,26 @@ class Traits(NamedTuple):
     automove_words: str = "known"
     """admin.slabs.window: freeratio and window are `known`, or `unknown` (up to 1.6.33)."""
 
+    body_limit: str = "refused"
+    """binary.header.body-limit: a body over the limit is `refused`, or there is `none` (up to 1.6.41)."""
+
+    unknown_body: str = "once"
+    """binary.unknown.body: the body of an unknown opcode is dropped `once`, or with its `key-twice` (1.6.0 on)."""
+
+    surplus_body: str = "refused"
+    """binary.shape.surplus: what is too much behind touch, gat and stat is `refused`, or the `next-header`."""
+
+    long_head: str = "waits"
+    """binary.header.waits: extras and key beyond a read buffer are waited for (`waits`), or it `closes` (1.6.0 on)."""
+
+    stat_words: str = "whole"
+    """binary.stat.beginning: sub-commands of stat are `whole` words, or some have only to be `begun`."""
+
     automove_window: str = "bounded"
     """admin.slabs.window: a window is `bounded`, or `any` (up to 1.6.44)."""
+
+    datagram_end: str = "forgotten"
+    """udp.end.value: what is left of a request at the end of a datagram is `forgotten`, or a value is `read-on`."""
 
 
 class Functions(NamedTuple):
@@ -197,8 +216,20 @@ class Functions(NamedTuple):
     parse: Callable[[bytes, Rules], machine.Request] = text.parse
     spoken: Callable[[int, Rules], str] = connection.spoken
     used: Callable[[Item, Now], Item] = cache.used
+    read: Callable[[bytes, Rules], binary.Request | binary.Refusal] = binary.read
+    header_need: Callable[[int, int, int, int], int] = arith_frames.header_need
+    header_class: Callable[..., int] = arith_frames.header_class
+    value_length: Callable[[int, int, int], int] = arith_frames.value_length
+    key_right: Callable[[int, int], bool] = arith_frames.key_right
+    extras_right: Callable[..., bool] = arith_frames.extras_right
+    body_right: Callable[..., bool] = arith_frames.body_right
     packet_class: Callable[[int, int, int], int] = arith_frames.packet_class
     packet_value: Callable[[int, int], int] = arith_frames.packet_value
+    datagram_accepted: Callable[[int, int], bool] = arith_frames.datagram_accepted
+    datagrams: Callable[[int, int], int] = arith_frames.datagrams
+    piece_length: Callable[[int, int, int], int] = arith_frames.piece_length
+    total_shown: Callable[[int, int], int] = arith_frames.total_shown
+    sequence_shown: Callable[[int, int], int] = arith_frames.sequence_shown
 
 
 class Rules(NamedTuple):
