@@ -1,7 +1,7 @@
 """Judging what was recorded: transcripts of sends and receives, without a server.
 
 A transcript is a sequence of steps `{"conn": c, "send": text}` and `{"conn": c, "recv": text, "settled": bool,
-"eof": bool, "quiet": bool}`; texts are latin-1. `settled` says that the sentinel (`version`) sent just before was
+"eof": bool, "quiet": bool}`, over UDP `{"conn": c, "datagram": text}`; texts are latin-1. `settled` says that the sentinel (`version`) sent just before was
 answered, `eof` that the server closed, and `quiet` (optional) that a second passed without another byte.
 """
 
@@ -41,7 +41,10 @@ def judge(steps: Iterable[Step], rules: Rules, *, used: bool = False, now: Now =
             conn = int(step["conn"])
             if conn not in opened:
                 opened.add(conn)
-                oracle.open(conn, now)
+                oracle.open(conn, now, "udp" if "datagram" in step else "tcp")
+            if "datagram" in step:
+                oracle.datagram(conn, step["datagram"].encode("latin-1"), now)
+                continue
             if "send" in step:
                 oracle.send(conn, step["send"].encode("latin-1"), now)
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mcspec import connection
+from mcspec import connection, udp
 from mcspec.cache import Cache, Now
 from mcspec.frozen import FrozenMap
 from mcspec.machine import STREAMS, Conn, Context, Event, State
@@ -20,7 +20,7 @@ class World(NamedTuple):
 
 
 class Happening(NamedTuple):
-    """An event on connection number `conn`; `chunk` are the bytes of DATA."""
+    """An event on connection number `conn`; `chunk` are the bytes of DATA, or a whole DATAGRAM of a UDP client."""
 
     conn: int
     event: Event
@@ -48,6 +48,11 @@ def step(world: World, happening: Happening, now: Now, rules: Rules, *, trace: b
     bytes is cut into DATA events.
     """
     number = happening.conn
+    if happening.event is Event.DATAGRAM:
+        turns = udp.receive(happening.chunk, world.cache, Context(now, rules, 0, trace))
+        return tuple(
+            Outcome(world._replace(cache=turn.cache), number, turn.owed, turn.rows, turn.unspecified) for turn in turns
+        )
     conn = world.conns.find(number) or Conn()
     if conn.state is State.LISTENING and happening.event is not Event.CONNECT:
         return (Outcome(world, number, ()),)
