@@ -6,11 +6,17 @@ from collections.abc import Sequence
 import uvloop
 
 from mcserver import __version__
+from mcserver.auth_text import UsersError
 from mcserver.daemon import PidFileError, detach, remove_pid, rooted, silence, write_pid
-from mcserver.options import HELP, OptionError, parse
-from mcserver.server import ListenError, allow_connections, open_sockets, serve
+from mcserver.engine import Engine
+from mcserver.handover import Trace
+from mcserver.listeners import ListenError, allow_connections, open_sockets
+from mcserver.options import OptionError, parse
+from mcserver.server import serve, steady_clock
+from mcserver.tls import Certificates, TlsError
+from mcserver.usage import HELP
 
-#: Exit codes: stopped by a signal or only answered, cannot listen or write the pid file, wrong command line.
+#: Exit codes: stopped by a signal or only answered; cannot listen, read or write a file; wrong command line.
 EXIT_OK = 0
 EXIT_LISTEN = 1
 EXIT_USAGE = 2
@@ -31,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     settings = rooted(parsed.settings) if parsed.settings.daemon else parsed.settings
     try:
-        allow_connections(settings.max_connections)
+        allow_connections(settings)
+        engine = Engine(settings, steady_clock())
+        certificates = Certificates(settings.tls_settings) if settings.tls else None
+        trace = Trace(settings.trace_dispatch)
         sockets = open_sockets(settings)
         if settings.daemon:
             detach()
@@ -39,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_pid(settings.pid_file)
         if settings.daemon and not settings.verbosity:
             silence()
-    except (ListenError, PidFileError) as error:
+    except (ListenError, PidFileError, TlsError, UsersError) as error:
         print(f"mcserver: {error}", file=sys.stderr)
         return EXIT_LISTEN
-    uvloop.run(serve(settings, sockets))
+    uvloop.run(serve(engine, sockets, certificates, trace))
     if settings.pid_file is not None:
         remove_pid(settings.pid_file)
     return EXIT_OK

@@ -15,12 +15,20 @@ class PidFileError(Exception):
 
 def rooted(settings: Settings) -> Settings:
     """The same settings with absolute paths, for a process that is going to leave its directory."""
-    path, pid_file = settings.unix_socket, settings.pid_file
+    tls = settings.tls_settings
     return replace(
         settings,
-        unix_socket=None if path is None else str(Path(path).absolute()),
-        pid_file=None if pid_file is None else str(Path(pid_file).absolute()),
+        unix_socket=settings.unix_socket and _absolute(settings.unix_socket),
+        auth_file=settings.auth_file and _absolute(settings.auth_file),
+        pid_file=settings.pid_file and _absolute(settings.pid_file),
+        tls_settings=replace(
+            tls, chain_cert=_absolute(tls.chain_cert), key=_absolute(tls.key), ca_cert=_absolute(tls.ca_cert)
+        ),
     )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
 
 
 def detach() -> None:

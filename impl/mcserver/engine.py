@@ -10,3 +10,9 @@ class Engine(ServerState):
     def connection(self) -> Connection:
         """Make the state machine of a new client. Whether it is admitted (`admit`) is the caller's question."""
         return Connection(self)
+
+    def datagram(self) -> Connection:
+        """Make the state machine of one datagram."""
+        connection = Connection(self)
+        connection.choose_by_datagram()
+        return connection

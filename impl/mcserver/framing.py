@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from mcserver import replies
 from mcserver.arrival import Arrival
+from mcserver.auth_text import NOBODY, Door
 from mcserver.cache import Block
 from mcserver.dumps import Dump
 from mcserver.incoming import Incoming
 from mcserver.observe import Watcher
-from mcserver.phases import CLOSED, COMMAND, STATE_NAMES, SWALLOW, VALUE, Phase
+from mcserver.phases import CLOSED, COMMAND, STATE_NAMES, STRANGER, SWALLOW, VALUE, Phase
+from mcserver.protocols import PACKET, UNDECIDED
 from mcserver.retrieval import LINE_STARTS, Buffer, Retrieval
 from mcserver.settings import LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
@@ -35,6 +37,7 @@ class Framing:
         "_arrival",
         "_cache",
         "_cost",
+        "_door",
         "_eof",
         "_need",
         "_out",
@@ -61,7 +64,8 @@ class Framing:
         self._state = state
         self._cache = state.cache
         self._stats = state.stats
-        self._phase: int = COMMAND
+        self._phase: int = COMMAND if state.users is None else STRANGER
+        self._door = NOBODY if state.users is None else Door()
         self._out: list[Buffer] = []
         self._protocol = state.protocol  # one of `protocols`
         self._partial = bytearray()  # a command line without its end, or a request of which `_need` bytes are needed
@@ -93,6 +97,16 @@ class Framing:
         return self._phase == CLOSED
 
     @property
+    def answered(self) -> int:
+        """How many pieces this step has made so far."""
+        return len(self._out)
+
+    def choose_by_datagram(self) -> None:
+        """Let the first byte choose the protocol whatever ``-B`` says, as memcached does for datagrams; but packet."""
+        if self._protocol != PACKET:
+            self._protocol = UNDECIDED
+
+    @property
     def phase(self) -> Phase:
         """What the next byte of input belongs to."""
         return Phase(self._phase)
@@ -100,7 +114,7 @@ class Framing:
     @property
     def between_commands(self) -> bool:
         """Whether it waits for a command, or for the rest of a command's line."""
-        return self._phase == COMMAND and not self.more
+        return self._phase in {COMMAND, STRANGER} and not self.more
 
     def state_name(self) -> str:
         """What it is doing, as memcached's ``stats conns`` calls it."""

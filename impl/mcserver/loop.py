@@ -7,6 +7,7 @@ between which the others have their turn.
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import cast
 
 from mcserver import replies
@@ -24,16 +25,37 @@ _JOIN_MAX = 64 * 1024
 LINGER_SECONDS = 1.0
 
 
+class Home:
+    """The clients of one thread, and the loop that serves them."""
+
+    __slots__ = ("_left", "clients", "engine", "loop", "number")
+
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, number: int, left: Callable[[int, int], None]
+    ) -> None:
+        """Begin without clients; `left` is told the thread's number and that of every connection that has gone."""
+        self.engine = engine
+        self.loop = loop
+        self.number = number
+        self.clients: set[Client] = set()
+        self._left = left
+
+    def leave(self, accepted: int) -> None:
+        """Count the connection with the number `accepted` out."""
+        self._left(self.number, accepted)
+
+
 class Client(asyncio.Protocol):
     """A client's socket, from accept to close."""
 
     __slots__ = (
-        "_admitted",
-        "_clients",
+        "_accepted",
         "_connection",
         "_ended",
         "_ending",
         "_engine",
+        "_home",
+        "_left",
         "_listener",
         "_loop",
         "_peer",
@@ -45,17 +67,16 @@ class Client(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, clients: set["Client"], listener: str = ""
-    ) -> None:
-        """Make the protocol of a socket about to be accepted on `listener`; `clients` holds it while it is open."""
-        self._engine = engine
-        self._loop = loop
-        self._clients = clients
-        self._connection: Connection = engine.connection()
+    def __init__(self, home: Home, listener: str, accepted: int) -> None:
+        """Make the protocol of the connection with the number `accepted`, which came in on `listener`."""
+        self._home = home
+        self._engine = home.engine
+        self._loop = home.loop
+        self._connection: Connection = home.engine.connection()
         self._listener = listener
+        self._accepted = accepted
+        self._left = False  # counted out
         self._peer: Peer
-        self._admitted = False
         self._unread = False  # the transport asked us to stop writing
         self._ended = False  # the client has sent its FIN
         self._ending = False  # we have sent ours
@@ -66,17 +87,13 @@ class Client(asyncio.Protocol):
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit the client, or refuse it when ``-c`` clients are there."""
+        """Enter the client into the books."""
         # uvloop's transports implement asyncio.Transport without deriving from it.
         self._transport = cast("asyncio.Transport", transport)
-        self._clients.add(self)
-        self._admitted = self._engine.admit()
-        if not self._admitted:
-            self._connection.abort()
-            self._transport.write(replies.TOO_MANY_CONNECTIONS)
-            self._end()
-            return
-        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        self._home.clients.add(self)
+        secure = transport.get_extra_info("ssl_object") is not None
+        high = self._engine.settings.tls_settings.write_buffer if secure else WRITE_BUFFER_HIGH
+        self._transport.set_write_buffer_limits(high=high)
         self._introduce()
         if self._engine.verbosity > 1:
             name = transport.get_extra_info("peername") or "unix"
@@ -119,18 +136,22 @@ class Client(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the client."""
         self._connection.abort()
-        self._clients.discard(self)
+        self._home.clients.discard(self)
         self.gone.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._admitted:
-            self._admitted = False
-            self._engine.dismiss()
-            self._engine.connections.pop(self._connection.number, None)
-            if self._engine.observer.active:
-                reason = "normal" if self._ended or self._connection.quit else "error"
-                self._engine.observer.disconnected(self._connection.number, self._peer.event, reason)
+        self._engine.connections.pop(self._connection.number, None)
+        if self._engine.observer.active:
+            reason = "normal" if self._ended or self._connection.quit else "error"
+            self._engine.observer.disconnected(self._connection.number, self._peer.event, reason)
+        self.leave()
+
+    def leave(self) -> None:
+        """Count the connection out. Harmless when repeated, as after a TLS handshake that failed."""
+        if not self._left:
+            self._left = True
+            self._home.leave(self._accepted)
 
     def _introduce(self) -> None:
         """Enter the client into ``stats conns``, under the number of its socket."""
@@ -204,7 +225,7 @@ class Client(asyncio.Protocol):
             return
         self._ending = True
         transport = self._transport
-        if self._ended:
+        if self._ended or not transport.can_write_eof():  # TLS says goodbye in words of its own
             transport.close()
             return
         if transport.is_closing():
@@ -215,6 +236,43 @@ class Client(asyncio.Protocol):
         self._timer = self._loop.call_later(LINGER_SECONDS, transport.close)
 
     def close(self) -> None:
-        """Close for shutdown; replies already written are still sent."""
+        """Close a client that was silent too long; replies already written are still sent."""
         self._connection.abort()
         self._transport.close()
+
+    def drain(self) -> None:
+        """Answer every request that has come whole, then close: the server is going to stop."""
+        self._ended = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._connection.eof()
+        if not self._connection.more:
+            self._transport.close()
+
+    def abandon(self) -> None:
+        """Close at once: the client has not taken its replies in time."""
+        self._transport.abort()
+
+
+class Refused(asyncio.Protocol):
+    """A client too many: it gets one line, and time to read it."""
+
+    __slots__ = ("_loop", "_timer", "_transport", "gone")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the protocol of a connection about to be refused."""
+        self._loop = loop
+        #: Set when it is closed.
+        self.gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say so, and close when the client has, or after a while."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(replies.TOO_MANY_CONNECTIONS)
+        self._transport.write_eof()
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._transport.close)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget it."""
+        self._timer.cancel()
+        self.gone.set()

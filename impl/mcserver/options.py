@@ -3,57 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mcserver.option_values import PORT_MAX, OptionError, addresses, factor, item_size, mode, number, path
+from mcserver.options_extended import extend
+from mcserver.protocols import BY_NAME
 from mcserver.settings import ITEM_OVERHEAD, KIB, MIB, Settings
 
-#: ``-I`` takes from 1 KiB to 1024 MiB.
-ITEM_SIZE_RANGE = (KIB, 1024 * MIB)
-#: ``-f`` takes factors above the first, up to the second.
-FACTOR_RANGE = (1.0, 10.0)
-_PORT_MAX = 65535
-_SECONDS_MAX = 10**9
-_EXTENDED_WITH_VALUE = frozenset({"slab_chunk_max", "idle_timeout", "temporary_ttl"})
+__all__ = ["OptionError", "Parsed", "parse"]
+
 _ANSWERS = ("h", "V")
-
-HELP = """\
-usage: mcserver [options]
--p, --port=<num>           TCP port to listen on (default: 11211, 0: off, -1: any free port)
--U, --udp-port=<num>       UDP port; only 0 (off)
--s, --unix-socket=<file>   Unix socket to listen on (switches TCP off)
--l, --listen=<addr>        address to listen on, <host>[:<port>], several separated by commas (default: all)
--m, --memory-limit=<num>   item memory in megabytes (default: 64)
--M, --disable-evictions    answer an error when memory is full instead of evicting
--c, --conn-limit=<num>     max simultaneous connections (default: 1024)
--t, --threads=<num>        number of threads; only 1
--I, --max-item-size=<num>  largest item, in bytes or with k or m (default: 1m, min: 1k, max: 1024m)
--F, --disable-flush-all    disable the flush_all command
--A, --enable-shutdown      enable the shutdown command
--X, --disable-dumping      refuse stats cachedump, stats detail and the dumps of lru_crawler
--W, --disable-watch        refuse watch
--C, --disable-cas          no cas uniques: items show 0, and cas always answers EXISTS
--D, --prefix-delimiter=<char>  delimiter of key prefixes for stats detail (default: ':'), which it switches on
--f, --slab-growth-factor=<num>  ratio of chunk sizes, by which memory is accounted (default: 1.25)
--n, --slab-min-size=<num>  bytes for key, value and flags in the smallest chunk (default: 48)
--R, --max-reqs-per-event=<num>  commands of one client between two turns of the others (default: 256)
--b, --listen-backlog=<num> connections that wait to be accepted (default: 1024)
--o, --extended=<list>      separated by commas:
-                           slab_chunk_max=<kilobytes>  largest chunk (default: 512)
-                           idle_timeout=<seconds>      disconnect silent clients (default: 0, never)
-                           temporary_ttl=<seconds>     evict items with so short a life last (default: off)
-                           [no_]lru_maintainer  make every hit a use; without, one a minute (default: with)
-                           [no_]lru_crawler     carry out lru_crawler commands (default: yes)
-                           modern, no_modern    no_modern: chunks of 1m, one use a minute, lru_crawler disabled
-                           debugtime            let the debugtime command move the clock: for tests
--B, --protocol=<name>      protocol of the clients; only ascii, which includes the meta commands
--d, --daemon               run in the background, detached from the terminal
--P, --pidfile=<file>       write the process id to a file, which is removed at the end
--v, --verbose              report listeners and trouble on stderr; -vv: also every command line
--V, --version              print the version and exit
--h, --help                 print this help and exit
-"""
-
-
-class OptionError(Exception):
-    """A command line that cannot be carried out; the message is one line that names the culprit and the cure."""
+#: Most threads (``-t``).
+THREADS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +28,7 @@ _OPTIONS = (
     ("p", "port", True),
     ("U", "udp-port", True),
     ("s", "unix-socket", True),
+    ("a", "unix-mask", True),
     ("l", "listen", True),
     ("m", "memory-limit", True),
     ("M", "disable-evictions", False),
@@ -87,6 +47,9 @@ _OPTIONS = (
     ("b", "listen-backlog", True),
     ("o", "extended", True),
     ("B", "protocol", True),
+    ("S", "enable-sasl", False),
+    ("Y", "auth-file", True),
+    ("Z", "enable-ssl", False),
     ("d", "daemon", False),
     ("P", "pidfile", True),
     ("v", "verbose", False),
@@ -144,66 +107,15 @@ def _next_value(queue: list[str], name: str) -> str:
     return queue.pop(0)
 
 
-def _number(name: str, value: str, low: int, high: int, meaning: str) -> int:
-    digits = value.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and len(digits) <= len(str(high)) and low <= int(value) <= high:
-        return int(value)
-    message = f"bad value '{value}' for {name}: type {meaning}"
-    raise OptionError(message)
-
-
-def _item_size(name: str, value: str) -> int:
-    unit = {"k": KIB, "m": MIB}.get(value[-1:].lower(), 1)
-    digits = value if unit == 1 else value[:-1]
-    low, high = ITEM_SIZE_RANGE
-    if digits.isascii() and digits.isdigit() and len(digits) <= len(str(high)) and low <= int(digits) * unit <= high:
-        return int(digits) * unit
-    message = f"bad value '{value}' for {name}: type a size from 1k to 1024m, as in {name} 2m"
-    raise OptionError(message)
-
-
-def _address(name: str, text: str) -> tuple[str, int | None]:
-    """``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare v6 address; the host ``*`` means all."""
-    host, port = text, ""
-    if text.startswith("["):
-        host, closed, port = text[1:].partition("]")
-        if not closed or (port and not port.startswith(":")):
-            message = f"bad address '{text}' for {name}: type [host]:port"
-            raise OptionError(message)
-        port = port[1:]
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    if not host:
-        message = f"empty address in the value of {name}: type a host, as in {name} 127.0.0.1"
-        raise OptionError(message)
-    if not port:
-        return host, None
-    return host, _number(name, port, 0, _PORT_MAX, f"a port from 0 to {_PORT_MAX} after the host")
-
-
 def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
     match short:
-        case "p":
-            meaning = f"a port from 0 (off) to {_PORT_MAX}, or -1 for any free one"
-            return replace(settings, port=_number(name, value, -1, _PORT_MAX, meaning))
-        case "s":
-            if not value:
-                message = f"empty path for {name}: type {name} /path/of/socket"
-                raise OptionError(message)
-            return replace(settings, unix_socket=value)
-        case "l":
-            addresses = tuple(_address(name, part) for part in value.split(","))
-            return replace(settings, listen=settings.listen + addresses)
         case "m":
-            megabytes = _number(name, value, 1, 2**43, "a number of megabytes, 1 or more")
+            megabytes = number(name, value, 1, 2**43, "a number of megabytes, 1 or more")
             return replace(settings, memory_limit=megabytes * MIB)
         case "M":
             return replace(settings, evict=False)
-        case "c":
-            most = _number(name, value, 1, 10**6, "a number of connections from 1 to 1000000")
-            return replace(settings, max_connections=most)
         case "I":
-            return replace(settings, item_size_max=_item_size(name, value))
+            return replace(settings, item_size_max=item_size(name, value))
         case "F":
             return replace(settings, flush_allowed=False)
         case "A":
@@ -214,43 +126,6 @@ def _apply(settings: Settings, short: str, name: str, value: str) -> Settings:
             return replace(settings, watch_allowed=False)
         case "C":
             return replace(settings, cas=False)
-        case "B" | "d" | "P":
-            return _process(settings, short, name, value)
-        case "D" | "f" | "n" | "R" | "b":
-            return _measure(settings, short, name, value)
-        case "o":
-            for part in value.split(","):
-                settings = _extended(settings, part)
-            return settings
-        case "v":
-            return replace(settings, verbosity=min(settings.verbosity + 1, 2))
-        case "t":
-            _number(name, value, 1, 1, f"{name} 1, this server has one thread")
-        case "U":
-            _number(name, value, 0, 0, f"{name} 0, this server has no UDP")
-        case _:  # h and V, which are answered before
-            pass
-    return settings
-
-
-def _process(settings: Settings, short: str, name: str, value: str) -> Settings:
-    match short:
-        case "d":
-            return replace(settings, daemon=True)
-        case "P":
-            if not value:
-                message = f"empty path for {name}: type {name} /path/of/file"
-                raise OptionError(message)
-            return replace(settings, pid_file=value)
-        case _:
-            if value != "ascii":
-                message = f"bad value '{value}' for {name}: type {name} ascii, this server has no other protocol"
-                raise OptionError(message)
-            return settings
-
-
-def _measure(settings: Settings, short: str, name: str, value: str) -> Settings:
-    match short:
         case "D":
             delimiter = value.encode(errors="surrogateescape")
             if len(delimiter) != 1:
@@ -258,49 +133,61 @@ def _measure(settings: Settings, short: str, name: str, value: str) -> Settings:
                 raise OptionError(message)
             return replace(settings, prefix_delimiter=delimiter, detail=True)
         case "f":
-            try:
-                factor = float(value)
-            except ValueError:
-                factor = 0.0
-            if not FACTOR_RANGE[0] < factor <= FACTOR_RANGE[1]:
-                message = f"bad value '{value}' for {name}: type a factor above 1 and up to 10, as in {name} 1.25"
-                raise OptionError(message)
-            return replace(settings, growth_factor=factor)
+            return replace(settings, growth_factor=factor(name, value))
         case "n":
-            return replace(settings, chunk_size=_number(name, value, 1, KIB, "a number of bytes from 1 to 1024"))
+            return replace(settings, chunk_size=number(name, value, 1, KIB, "a number of bytes from 1 to 1024"))
         case "R":
-            turn = _number(name, value, 1, 4096, "a number of commands from 1 to 4096")
+            turn = number(name, value, 1, 4096, "a number of commands from 1 to 4096")
             return replace(settings, requests_per_turn=turn)
+        case "o":
+            for part in value.split(","):
+                settings = extend(settings, part)
+            return settings
+        case "v":
+            return replace(settings, verbosity=min(settings.verbosity + 1, 2))
+        case "d":
+            return replace(settings, daemon=True)
+        case "P":
+            return replace(settings, pid_file=path(name, value))
         case _:
-            return replace(settings, backlog=_number(name, value, 1, _PORT_MAX, "a number from 1 to 65535"))
+            return _reach(settings, short, name, value)
 
 
-def _extended(settings: Settings, part: str) -> Settings:
-    name, given, value = part.partition("=")
-    shown = f"-o {name}"
-    if bool(given) != (name in _EXTENDED_WITH_VALUE):
-        message = f"bad option '-o {part}': type mcserver --help for the list"
-        raise OptionError(message)
-    match name:
-        case "slab_chunk_max":
-            return replace(settings, chunk_max=_number(shown, value, 1, KIB, "kilobytes from 1 to 1024") * KIB)
-        case "idle_timeout":
-            return replace(settings, idle_timeout=_number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
-        case "temporary_ttl":
-            return replace(settings, temporary_ttl=_number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
-        case "lru_maintainer" | "no_lru_maintainer":
-            return replace(settings, segmented=name == "lru_maintainer")
-        case "lru_crawler" | "no_lru_crawler":
-            return replace(settings, crawler=name == "lru_crawler")
-        case "modern":
-            return replace(settings, modern=True, segmented=True, crawler=True, chunk_max=512 * KIB)
-        case "no_modern":
-            return replace(settings, modern=False, segmented=False, crawler=False, chunk_max=MIB)
-        case "debugtime":
-            return replace(settings, debugtime=True)
-        case _:
-            message = f"unknown option '-o {part}': type mcserver --help for the list"
-            raise OptionError(message)
+def _reach(settings: Settings, short: str, name: str, value: str) -> Settings:
+    """Options that say where clients come in, which ones, and what they speak."""
+    match short:
+        case "p":
+            meaning = f"a port from 0 (off) to {PORT_MAX}, or -1 for any free one"
+            return replace(settings, port=number(name, value, -1, PORT_MAX, meaning))
+        case "U":
+            meaning = f"a port from 0 (off) to {PORT_MAX}, or -1 for any free one"
+            return replace(settings, udp_port=number(name, value, -1, PORT_MAX, meaning))
+        case "s":
+            return replace(settings, unix_socket=path(name, value))
+        case "a":
+            return replace(settings, unix_mode=mode(name, value))
+        case "l":
+            return replace(settings, listen=settings.listen + addresses(name, value))
+        case "c":
+            most = number(name, value, 1, 10**6, "a number of connections from 1 to 1000000")
+            return replace(settings, max_connections=most)
+        case "t":
+            return replace(settings, threads=number(name, value, 1, THREADS_MAX, f"a number from 1 to {THREADS_MAX}"))
+        case "b":
+            return replace(settings, backlog=number(name, value, 1, PORT_MAX, "a number from 1 to 65535"))
+        case "B":
+            if value not in BY_NAME:
+                message = f"bad value '{value}' for {name}: type {name} with one of {', '.join(BY_NAME)}"
+                raise OptionError(message)
+            return replace(settings, protocol=value)
+        case "S":
+            return replace(settings, sasl=True)
+        case "Y":
+            return replace(settings, auth_file=path(name, value))
+        case "Z":
+            return replace(settings, tls=True)
+        case _:  # h and V, which are answered before
+            return settings
 
 
 def parse(arguments: Sequence[str]) -> Parsed:
@@ -311,21 +198,54 @@ def parse(arguments: Sequence[str]) -> Parsed:
         if short in _ANSWERS:
             return Parsed("help" if short == "h" else "version", settings)
         settings = _apply(settings, short, name, value)
+    given = {short for short, _, _ in words}
+    if settings.udp_port and "p" not in given:
+        settings = replace(settings, port=settings.udp_port)
+    for message in (_memory_trouble(settings), _socket_trouble(settings, given), _access_trouble(settings, given)):
+        if message:
+            raise OptionError(message)
+    if settings.sasl or settings.auth_file is not None:
+        settings = replace(settings, protocol="binary" if settings.sasl else "ascii")
+    return Parsed("run", settings)
+
+
+def _memory_trouble(settings: Settings) -> str:
     if settings.item_size_max * 2 > settings.memory_limit:
-        message = (
+        return (
             f"-I ({settings.item_size_max} bytes) is more than half of -m ({settings.memory_limit // MIB} megabytes): "
             f"type -m {-(-settings.item_size_max * 2 // MIB)} or a smaller -I"
         )
-        raise OptionError(message)
     if settings.chunk_size + ITEM_OVERHEAD > settings.chunk_max:
-        message = "-n is more than a chunk may hold (-o slab_chunk_max): type a smaller -n"
-        raise OptionError(message)
-    if settings.port == 0 and settings.unix_socket is None and not any(port for _, port in settings.listen):
-        message = "-p 0 leaves nothing to listen on: type -s <file>, or a port"
-        raise OptionError(message)
-    if settings.unix_socket is not None and (
-        settings.listen or any(word[0] == "p" and settings.port for word in words)
-    ):
-        message = "-s switches TCP off and goes with neither -l nor -p: type -s <file> alone, or with -p 0"
-        raise OptionError(message)
-    return Parsed("run", settings)
+        return "-n is more than a chunk may hold (-o slab_chunk_max): type a smaller -n"
+    return ""
+
+
+def _socket_trouble(settings: Settings, given: set[str]) -> str:
+    if settings.unix_socket is not None:
+        others = settings.listen or ("p" in given and settings.port) or settings.udp_port
+        if others:
+            return "-s switches TCP and UDP off and goes with none of -l, -p and -U: type -s <file> alone"
+        return "-Z secures TCP only, and -s switches TCP off: type one of them" if settings.tls else ""
+    if "a" in given:
+        return "-a is about the socket of -s: type -s <file> too"
+    if settings.port == 0 and settings.udp_port == 0 and not any(address.port for address in settings.listen):
+        return "-p 0 leaves nothing to listen on: type -s <file>, or a port"
+    return ""
+
+
+def _access_trouble(settings: Settings, given: set[str]) -> str:
+    if settings.sasl and settings.auth_file is not None:
+        return "-S is for the binary protocol and -Y for text: type one of them"
+    for name, demanded, needed in (("-S", settings.sasl, "binary"), ("-Y", settings.auth_file is not None, "ascii")):
+        if demanded and "B" in given and settings.protocol != needed:
+            return f"{name} is for one protocol and -B {settings.protocol} allows another: type -B {needed}"
+        if demanded and settings.udp_port:
+            return f"{name} cannot tell who sent a datagram, and -U lets them in: type -U 0"
+    secure = settings.tls_settings
+    if settings.tls and not secure.chain_cert:
+        return "-Z needs a certificate: type -o ssl_chain_cert=<file>"
+    if not settings.tls and secure != Settings().tls_settings:
+        return "-o ssl_... is about TLS, which is off: type -Z too"
+    if not settings.tls and not all(address.tls for address in settings.listen):
+        return "notls: is for a server that speaks TLS elsewhere: type -Z too, or the address alone"
+    return ""

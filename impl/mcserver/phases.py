@@ -13,6 +13,7 @@ class Phase(IntEnum):
     SWALLOW = 3
     CLOSED = 4
     WATCH = 5
+    STRANGER = 6
 
 
 # The phases as plain integers: the hot path compares them, and members of an enum are slow to look up.
@@ -22,6 +23,7 @@ VALUE: Final = Phase.VALUE.value
 SWALLOW: Final = Phase.SWALLOW.value
 CLOSED: Final = Phase.CLOSED.value
 WATCH: Final = Phase.WATCH.value
+STRANGER: Final = Phase.STRANGER.value
 
 #: Phases as ``stats conns`` names them.
-STATE_NAMES = ("read", "mwrite", "nread", "swallow", "closing", "watch")
+STATE_NAMES = ("read", "mwrite", "nread", "swallow", "closing", "watch", "read")

@@ -1,40 +1,38 @@
-"""Listening sockets and the life of the process: start, serve, stop on SIGINT or SIGTERM."""
+"""The life of the process: accept connections, hand them to the threads that serve them, stop on SIGINT or SIGTERM."""
 
 import asyncio
 import contextlib
 import errno
-import functools
 import os
-import resource
+import select
 import signal
 import socket
-import stat
+import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable
 
-from mcserver import allocator
+from mcserver import allocator, replies
 from mcserver.engine import Engine
-from mcserver.loop import Client
+from mcserver.handover import Arrival, EngineLock, Handover, Trace
+from mcserver.listeners import Listening
+from mcserver.loop import Refused
 from mcserver.pressure import Pressure, resident
-from mcserver.settings import Settings
+from mcserver.tls import Certificates
+from mcserver.udp import Endpoint
+from mcserver.workers import Residents, Worker
 
-#: Connections the system may queue before they are accepted.
-BACKLOG = 1024
 #: tuning: So many of the least recently used items are looked at every second, to drop those that have expired.
 RECLAIM_STEP = 1000
-#: Bits of the mode taken from a Unix socket: only its owner may connect.
-_UNIX_UMASK = 0o077
-#: Binding says so where the system knows a family of addresses but has none of them.
-_FAMILY_MISSING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-#: Files the process needs beside its clients' sockets.
-_OTHER_FILES = 64
-#: Seconds granted at shutdown to clients that have not read their replies yet.
-_SHUTDOWN_SECONDS = 0.5
-
-
-class ListenError(Exception):
-    """An address that cannot be listened on; the message is one line that names it."""
+#: tuning: Connections accepted before others have their turn.
+_ACCEPT_STEP = 64
+#: tuning: Clients too many that are given time to read so; further ones are closed at once.
+_REFUSED_MAX = 32
+#: Seconds until accepting is tried again after the system had no more files.
+_RETRY_SECONDS = 0.01
+#: The system says so when there are no more files, or no memory for a connection.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def steady_clock() -> Callable[[], float]:
@@ -44,166 +42,220 @@ def steady_clock() -> Callable[[], float]:
     return lambda: offset + monotonic()
 
 
-def _describe(family: int, address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if family == socket.AF_INET6 else f"{host}:{port}"
+class Listener:
+    """Accepts connections and hands them over, in turn: to `workers`, or to `home` when there are none."""
 
+    def __init__(
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        handover: Handover,
+        home: Residents,
+        workers: list[Worker],
+    ) -> None:
+        """Begin without sockets."""
+        self._engine = engine
+        self._loop = loop
+        self._handover = handover
+        self._home = home
+        self._workers = workers
+        self._next = 0
+        self._refused: set[asyncio.Task[object]] = set()
+        self._open: list[tuple[Listening, ssl.SSLContext | None]] = []
+        handover.on_room = lambda: loop.call_soon_threadsafe(self._resume)
 
-def _listen_tcp(host: str | None, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of `host` (None: all interfaces); port 0 takes the same free one on all."""
-    shown = f"{host or '*'}:{port}"
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        message = f"cannot listen on {shown}: {error.strerror}"
-        raise ListenError(message) from error
-    sockets: list[socket.socket] = []
-    failure: OSError | None = None
-    for family, kind, protocol, _, address in found:
-        try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:  # a family this system does not have
-            failure = error
-            continue
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind((address[0], port, *address[2:]))
-            if port == 0:
-                port = sock.getsockname()[1]
-            sock.listen(BACKLOG)
+    def listen(self, listening: Listening, tls: ssl.SSLContext | None) -> None:
+        """Accept from a socket."""
+        self._open.append((listening, tls))
+        self._loop.add_reader(listening.sock, self._accept, listening, tls)
+
+    def close(self) -> None:
+        """Accept no more, for ever."""
+        for listening, _ in self._open:
+            self._loop.remove_reader(listening.sock)
+            listening.sock.close()
+        self._open.clear()
+
+    def _accept(self, listening: Listening, tls: ssl.SSLContext | None) -> None:
+        handover = self._handover
+        for _ in range(_ACCEPT_STEP):
+            if handover.full and not self._engine.settings.maxconns_fast:
+                self._wait_for_room(listening)
+                return
+            try:
+                sock, _ = listening.sock.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._stop()
+                    self._loop.call_later(_RETRY_SECONDS, self._resume)
+                return
             sock.setblocking(False)
-        except OSError as error:
-            sock.close()
-            if host is None and error.errno in _FAMILY_MISSING:
-                failure = error
+            accepted, admitted = handover.accept(served_by=None if self._workers else 0)
+            if not admitted:
+                self._refuse(sock)
                 continue
-            for other in sockets:
-                other.close()
-            message = f"cannot listen on {shown}: {os.strerror(error.errno or 0)}"
-            raise ListenError(message) from error
-        sockets.append(sock)
-    if not sockets:
-        message = f"cannot listen on {shown}: {failure}"
-        raise ListenError(message)
-    return sockets
-
-
-def _listen_unix(path: str) -> socket.socket:
-    """A listening Unix socket at `path`; a socket file that nobody listens on is replaced."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.lstat(path).st_mode) and not _answers(path):
-                os.unlink(path)  # noqa: PTH108 - the path goes to the socket layer as it is
-        before = os.umask(_UNIX_UMASK)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(before)
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        message = f"cannot listen on {path}: {error.strerror or error}"
-        raise ListenError(message) from error
-    return sock
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(path) == 0
-
-
-def allow_connections(count: int) -> None:
-    """Raise this process's limit of open files so that `count` clients fit. Raises ListenError when it cannot be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = count + _OTHER_FILES
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    try:
-        limit = hard if hard == resource.RLIM_INFINITY else max(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, limit))
-    except (OSError, ValueError) as error:
-        message = f"cannot open {needed} files for {count} connections, the system allows {hard}: type a smaller -c"
-        raise ListenError(message) from error
-
-
-def open_sockets(settings: Settings) -> list[socket.socket]:
-    """Every listening socket `settings` ask for. Raises ListenError; then none is left open."""
-    if settings.unix_socket is not None:
-        return [_listen_unix(settings.unix_socket)]
-    default = max(settings.port, 0)
-    sockets: list[socket.socket] = []
-    try:
-        if not settings.listen:
-            return _listen_tcp(None, default)
-        for host, port in settings.listen:
-            if port is None and settings.port == 0:
+            arrival = Arrival(sock, listening.name, accepted, tls)
+            if not self._workers:
+                self._home.adopt(arrival)
                 continue
-            sockets += _listen_tcp(None if host == "*" else host, default if port is None else port)
-    except ListenError:
-        for sock in sockets:
+            box = self._workers[self._next].box
+            self._next = (self._next + 1) % len(self._workers)
+            handover.push(box, arrival)
+            handover.notify(box)
+
+    def _refuse(self, sock: socket.socket) -> None:
+        if len(self._refused) >= _REFUSED_MAX:
+            with contextlib.suppress(OSError):
+                sock.send(replies.TOO_MANY_CONNECTIONS)
             sock.close()
-        raise
-    return sockets
+            return
+        task = self._loop.create_task(self._say_goodbye(sock))
+        self._refused.add(task)
+        task.add_done_callback(self._refused.discard)
+
+    async def _say_goodbye(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            _, refused = await self._loop.connect_accepted_socket(lambda: Refused(self._loop), sock)
+            await refused.gone.wait()
+
+    def _wait_for_room(self, listening: Listening) -> None:
+        """Stop, if a client does wait: what made the socket readable may have been accepted in this very step."""
+        if self._handover.accepting and _waits(listening.sock):
+            self._stop()
+            if not self._handover.full:  # one has closed in the meantime, before it could know that we want to be told
+                self._resume()
+
+    def _stop(self) -> None:
+        if not self._handover.accepting:
+            return
+        self._handover.stop()
+        for listening, _ in self._open:
+            self._loop.remove_reader(listening.sock)
+            listening.sock.listen(0)  # those who come now wait in their connect
+
+    def _resume(self) -> None:
+        if self._handover.accepting or not self._open or self._handover.full:
+            return
+        self._handover.resume()
+        for listening, tls in self._open:
+            listening.sock.listen(self._engine.settings.backlog)
+            self._loop.add_reader(listening.sock, self._accept, listening, tls)
 
 
-def _tick(engine: Engine, loop: asyncio.AbstractEventLoop, clients: set[Client]) -> None:
-    """Keep the engine's time, at the turn of every second: a timer costs less than a clock read per request."""
-    engine.tick()
-    if engine.runtime.crawler:
-        engine.cache.reclaim(RECLAIM_STEP)
-    limit = engine.settings.idle_timeout
-    if limit:
-        for client in [client for client in clients if client.idle > limit]:
-            engine.stats.idle_kicks += 1
-            client.close()
-    loop.call_later(1.0 - engine.clock() % 1.0, _tick, engine, loop, clients)
+def _waits(sock: socket.socket) -> bool:
+    """Whether a client waits to be accepted."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
-def _name(sock: socket.socket) -> str:
-    """A listening socket as ``stats conns`` shows it."""
-    if sock.family == socket.AF_UNIX:
-        return f"unix:{sock.getsockname()}"
-    host, port = sock.getsockname()[:2]
-    return f"tcp6:[{host}]:{port}" if sock.family == socket.AF_INET6 else f"tcp:{host}:{port}"
+class Ticks:
+    """The seconds: the engine's time moves at the turn of each, as a timer costs less than a clock read per request."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        lock: EngineLock,
+        homes: Callable[[], list[Residents]],
+    ) -> None:
+        """Tick for `engine`, under `lock`; `homes` gives all who have clients."""
+        self._engine = engine
+        self._loop = loop
+        self._lock = lock
+        self._homes = homes
+
+    def tick(self) -> None:
+        """Take the time, and again at the next second."""
+        engine = self._engine
+        with self._lock:
+            engine.tick()
+            if engine.runtime.crawler:
+                engine.cache.reclaim(RECLAIM_STEP)
+            limit = engine.settings.idle_timeout
+            if limit:
+                self._disconnect(limit)
+        self._loop.call_later(1.0 - engine.clock() % 1.0, self.tick)
+
+    def _disconnect(self, limit: int) -> None:
+        for home in self._homes():
+            for client in [client for client in home.clients if client.idle > limit]:
+                self._engine.stats.idle_kicks += 1
+                home.loop.call_soon_threadsafe(client.close)
 
 
-async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve on listening `sockets` until SIGINT or SIGTERM, then close everything and remove the Unix socket's file."""
+async def serve(engine: Engine, sockets: list[Listening], certificates: Certificates | None, trace: Trace) -> None:
+    """Serve on `sockets` until SIGINT or SIGTERM, then close everything and remove the Unix socket's file.
+
+    SIGHUP reads the users' file and the certificates again.
+    """
     loop = asyncio.get_running_loop()
+    settings = engine.settings
     allocator.prepare()
-    engine = Engine(settings, steady_clock())
-    engine.cache.on_turnover = Pressure(engine.cache, loop.call_soon, resident).turned_over
-    clients: set[Client] = set()
-    _tick(engine, loop, clients)
+    lock = threading.RLock()
+    handover = Handover(engine, lock, trace)
+
+    def later(work: Callable[[], object]) -> object:
+        def locked() -> None:
+            with lock:
+                work()
+
+        return loop.call_soon_threadsafe(locked)
+
+    engine.cache.on_turnover = Pressure(engine.cache, later, resident).turned_over
+    count = settings.threads if settings.threads > 1 else 0
+    workers = [Worker(engine, lock, handover, number) for number in range(count)]
+    home = Residents(engine, loop, 0, handover.close, None)
+    for worker in workers:
+        worker.start()
+    Ticks(engine, loop, lock, lambda: [home, *(worker.home for worker in workers)]).tick()
     stop = asyncio.Event()
-    engine.on_shutdown = stop.set
+
+    def shut_down() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    engine.on_shutdown = shut_down
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    servers: list[asyncio.AbstractServer] = []
-    for sock in sockets:
-        unix = sock.family == socket.AF_UNIX
-        create = loop.create_unix_server if unix else loop.create_server
-        name = engine.listeners[sock.fileno()] = _name(sock)
-        make = functools.partial(Client, engine, loop, clients, name)
-        servers.append(await create(make, sock=sock, backlog=settings.backlog))
+    loop.add_signal_handler(signal.SIGHUP, _reload, engine, certificates)
+    engine.on_refresh = None if certificates is None else certificates.reload
+    listener = Listener(engine, loop, handover, home, workers)
+    endpoints: list[Endpoint] = []
+    for listening in sockets:
+        engine.listeners[listening.sock.fileno()] = listening.name
+        if listening.udp:
+            endpoints.append(await Endpoint.open(engine, loop, listening.sock, lock if workers else None))
+        else:
+            tls = certificates.context if certificates is not None and listening.secure else None
+            listener.listen(listening, tls)
         if settings.verbosity:
-            where = sock.getsockname() if unix else _describe(sock.family, sock.getsockname())
-            print(f"mcserver: listening on {where}", file=sys.stderr, flush=True)
+            how = "waiting for datagrams" if listening.udp else "listening"
+            print(f"mcserver: {how} on {listening.shown}", file=sys.stderr, flush=True)
     await stop.wait()
-    for server in servers:
-        server.close()
+    listener.close()
+    for endpoint in endpoints:
+        endpoint.close()
     if settings.unix_socket is not None:
         with contextlib.suppress(OSError):
-            os.unlink(settings.unix_socket)  # noqa: PTH108 - as above
-    for client in list(clients):
-        client.close()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_SHUTDOWN_SECONDS):
-            for client in list(clients):
-                await client.gone.wait()
+            os.unlink(settings.unix_socket)  # noqa: PTH108 - the path goes to the system as it is
+    handover.drain()
+    for worker in workers:
+        handover.notify(worker.box)
+    await home.drain()
+    for worker in workers:
+        await asyncio.to_thread(worker.join)
+    if not workers:
+        handover.exit(0)
+    trace.close()
+
+
+def _reload(engine: Engine, certificates: Certificates | None) -> None:
+    """Read the users' file and the certificates again; what cannot be read leaves the old ones in force."""
+    troubles = [engine.reload_users()]
+    if certificates is not None:
+        troubles.append(certificates.reload())
+    for trouble in troubles:
+        if trouble:
+            print(f"mcserver: {trouble}", file=sys.stderr, flush=True)

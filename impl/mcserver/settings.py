@@ -1,6 +1,7 @@
 """The options of one server, as one immutable record."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Bytes in a kibibyte and a mebibyte, the units of ``-I`` and ``-m``.
 KIB = 1024
@@ -26,16 +27,66 @@ RELATIVE_MAX = 60 * 60 * 24 * 30
 ARITHMETIC_ITEM_MAX = 512 * KIB
 
 
+class Address(NamedTuple):
+    """Where to listen (``-l``)."""
+
+    #: Name or address; ``*`` for all.
+    host: str
+    #: None for the port of ``-p``, and of ``-U`` for UDP.
+    port: int | None = None
+    #: False (``notls:`` before it) speaks plainly although ``-Z`` is given.
+    tls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """What ``-o ssl_...`` says; meaningless without ``-Z``."""
+
+    #: File with the server's certificate and those that vouch for it, PEM.
+    chain_cert: str = ""
+    #: File with its private key; empty when that is in `chain_cert`.
+    key: str = ""
+    #: Whether the key's file is DER instead of PEM.
+    key_der: bool = False
+    #: Client certificates: 0 not asked for, 1 asked for and checked when there is one, 2 and 3 demanded.
+    verify_mode: int = 0
+    #: Ciphers up to TLS 1.2 as OpenSSL writes them; empty for the library's own choice.
+    ciphers: str = ""
+    #: File with the certificates that client certificates must come from, PEM; empty for none.
+    ca_cert: str = ""
+    #: Unsent bytes of one client before it is no longer served.
+    write_buffer: int = 16 * KIB
+    #: Whether clients may resume a session.
+    session_cache: bool = False
+    #: Oldest version spoken: 0 is TLS 1.0, 1 is 1.1, 2 is 1.2 and 3 is 1.3.
+    min_version: int = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the command line can say. The defaults are memcached's."""
 
     #: TCP port; 0 switches TCP off, -1 takes a free one.
     port: int = 11211
-    #: Addresses to listen on, each ``(host, port or None)``; empty means all interfaces.
-    listen: tuple[tuple[str, int | None], ...] = ()
-    #: Path of a Unix socket, which replaces TCP; None for TCP.
+    #: UDP port; 0 for no UDP, -1 takes a free one (``-U``).
+    udp_port: int = 0
+    #: Addresses to listen on; empty means all interfaces.
+    listen: tuple[Address, ...] = ()
+    #: Path of a Unix socket, which replaces TCP and UDP; None for those.
     unix_socket: str | None = None
+    #: Mode of the Unix socket's file (``-a``).
+    unix_mode: int = 0o700
+    #: Threads that serve connections (``-t``); one serves them itself, without hand-over.
+    threads: int = 1
+    #: What connections speak (``-B``): ``auto``, ``negotiating``, ``ascii``, ``binary`` or ``packet``.
+    protocol: str = "auto"
+    #: True (``-S``) demands that clients of the binary protocol authenticate.
+    sasl: bool = False
+    #: File of users and passwords that clients of the text protocol must know (``-Y``); None for no such demand.
+    auth_file: str | None = None
+    #: True (``-Z``) speaks TLS on TCP.
+    tls: bool = False
+    tls_settings: TlsSettings = TlsSettings()
     #: Bytes of items held before the least recently used ones go (``-m``).
     memory_limit: int = 64 * MIB
     #: Evict when memory is full; False (``-M``) answers an error instead.
@@ -48,6 +99,8 @@ class Settings:
     flush_allowed: bool = True
     #: Number of ``-v``: 1 reports listeners and trouble, 2 also every command line.
     verbosity: int = 0
+    #: True answers the client too many and closes; False (``-o no_maxconns_fast``) lets it wait to be accepted.
+    maxconns_fast: bool = True
     #: True (``-A``) lets the ``shutdown`` command end the process.
     shutdown_allowed: bool = False
     #: False (``-C``) gives items no cas unique: 0 is shown, and the cas command always answers EXISTS.
@@ -82,6 +135,8 @@ class Settings:
     idle_timeout: int = 0
     #: Whether the ``debugtime`` command of memcached's debug builds works (``-o debugtime``): for tests.
     debugtime: bool = False
+    #: File to record the hand-over of connections in (``-o trace_dispatch``), for tests; None for none.
+    trace_dispatch: str | None = None
     #: Run in the background (``-d``).
     daemon: bool = False
     #: File to hold the process id while the server runs (``-P``); None for none.

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from mcserver import PROTOCOL_VERSION
+from mcserver.auth_text import Users, UsersError
 from mcserver.cache import Cache, Item
 from mcserver.observe import Observer
 from mcserver.peers import Peer, Served
@@ -26,6 +27,8 @@ class ServerState:
         self.paused = False
         self.moved = 0
         self.started = int(clock())
+        #: Who may come in, of clients of the text protocol (``-Y``); None when everybody may.
+        self.users = None if settings.auth_file is None else Users.load(settings.auth_file)
         self.stats = Stats()
         self.cache = Cache(settings, self.stats, self.started)
         #: Options that commands change.
@@ -38,9 +41,30 @@ class ServerState:
         #: Those with a place in ``stats conns``, and the listening sockets, by number (their file descriptor).
         self.connections: dict[int, tuple[Peer, Served]] = {}
         self.listeners: dict[int, str] = {}
+        #: The second in which each UDP socket had its last request.
+        self.heard: dict[int, int] = {}
+        #: Whether clients are accepted; how often they were not, for how long in all, and since when (in seconds).
+        self.accepting = True
+        self.listen_disabled = 0
+        self.disabled_seconds = 0.0
+        self._disabled_at = 0.0
+        #: Most connections that were open at once.
+        self.most_connections = 0
+        #: Called by the ``refresh_certs`` command: reads TLS certificates again and says what went wrong, if anything.
+        #: None when there is no TLS.
+        self.on_refresh: Callable[[], str] | None = None
         #: Called by the ``shutdown`` command; clients are still sent what they are owed.
         self.on_shutdown: Callable[[], None] | None = None
         self.look()
+
+    def reload_users(self) -> str:
+        """Read the file of users again; why that failed, and the old ones may still come in, or nothing."""
+        if self.settings.auth_file is not None:
+            try:
+                self.users = Users.load(self.settings.auth_file)
+            except UsersError as error:
+                return str(error)
+        return ""
 
     @property
     def verbosity(self) -> int:
@@ -74,12 +98,24 @@ class ServerState:
             self.stats.rejected_connections += 1
             return False
         self.connection_count += 1
+        self.most_connections = max(self.most_connections, self.connection_count)
         self.stats.total_connections += 1
         return True
 
     def dismiss(self) -> None:
         """Count an admitted connection out."""
         self.connection_count -= 1
+
+    def stop_accepting(self) -> None:
+        """Note that clients have to wait."""
+        self.accepting = False
+        self.listen_disabled += 1
+        self._disabled_at = self.clock()
+
+    def resume_accepting(self) -> None:
+        """Note that they need not wait any more."""
+        self.accepting = True
+        self.disabled_seconds += self.clock() - self._disabled_at
 
     # -- statistics ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ class Stats:
     """Event counters since the start or the last ``stats reset``: plain integers, which the hot path adds to."""
 
     __slots__ = (
+        "auth_cmds",
+        "auth_errors",
         "bytes_read",
         "bytes_written",
         "cas_badval",
@@ -35,6 +37,8 @@ class Stats:
         "incr_misses",
         "reclaimed",
         "rejected_connections",
+        "ssl_handshake_errors",
+        "ssl_new_sessions",
         "store_no_memory",
         "store_too_large",
         "total_connections",
@@ -49,6 +53,8 @@ class Stats:
 
     def reset(self) -> None:
         """Set every counter to 0 (``stats reset``). Gauges live elsewhere and stay."""
+        self.auth_cmds: int = 0
+        self.auth_errors: int = 0
         self.bytes_read: int = 0
         self.bytes_written: int = 0
         self.cas_badval: int = 0
@@ -77,6 +83,8 @@ class Stats:
         self.incr_misses: int = 0
         self.reclaimed: int = 0
         self.rejected_connections: int = 0
+        self.ssl_handshake_errors: int = 0
+        self.ssl_new_sessions: int = 0
         self.store_no_memory: int = 0
         self.store_too_large: int = 0
         self.total_connections: int = 0

@@ -8,10 +8,15 @@ def connection_rows(state: ServerState) -> list[tuple[str, object]]:
     now = state.cache.now
     rows: list[tuple[str, object]] = []
     for number, address in sorted(state.listeners.items()):
+        since, doing = state.started, "listening"
+        if address.startswith("udp"):
+            rows.append((f"{number}:UDP", "UDP"))
+            since = state.heard.get(number, since)
+            doing = "parse_cmd" if state.observer.fd == number else "read"
         rows += [
             (f"{number}:addr", address),
-            (f"{number}:state", "conn_listening"),
-            (f"{number}:secs_since_last_cmd", now - state.started),
+            (f"{number}:state", f"conn_{doing}"),
+            (f"{number}:secs_since_last_cmd", now - since),
         ]
     for number, (peer, served) in sorted(state.connections.items()):
         rows += [

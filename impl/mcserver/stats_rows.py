@@ -8,6 +8,7 @@ threads, NAPI ids. Whether a row is there at all follows the options as it does 
 import resource
 import sys
 
+from mcserver.protocols import BY_NAME, SHOWN
 from mcserver.runtime import Runtime
 from mcserver.settings import KIB, Settings
 from mcserver.state import ServerState
@@ -43,7 +44,7 @@ def general_rows(state: ServerState) -> list[Row]:
     if moving:
         rows.append(("rejected_connections", s.rejected_connections))
     rows += [
-        ("connection_structures", gauges["curr_connections"]),
+        ("connection_structures", state.most_connections + len(state.listeners)),
         *((name, 0) for name in _BUFFERS),
         ("reserved_fds", 64),
         ("cmd_get", s.get_hits + s.get_misses),
@@ -52,8 +53,8 @@ def general_rows(state: ServerState) -> list[Row]:
         ("cmd_touch", s.cmd_touch),
         ("cmd_meta", s.cmd_meta),
         *((name, getattr(s, name)) for name in _COUNTERS),
-        ("auth_cmds", 0),
-        ("auth_errors", 0),
+        ("auth_cmds", s.auth_cmds),
+        ("auth_errors", s.auth_errors),
     ]
     if settings.idle_timeout:
         rows.append(("idle_kicks", s.idle_kicks))
@@ -61,10 +62,10 @@ def general_rows(state: ServerState) -> list[Row]:
         ("bytes_read", s.bytes_read),
         ("bytes_written", s.bytes_written),
         ("limit_maxbytes", state.cache.limit),
-        ("accepting_conns", 1),
-        ("listen_disabled_num", 0),
-        ("time_in_listen_disabled_us", 0),
-        ("threads", 1),
+        ("accepting_conns", int(state.accepting)),
+        ("listen_disabled_num", state.listen_disabled),
+        ("time_in_listen_disabled_us", int(state.disabled_seconds * 1_000_000)),
+        ("threads", settings.threads),
         ("conn_yields", s.conn_yields),
         ("hash_power_level", max(16, (len(state.cache.items) * 2 // 3).bit_length())),
         ("hash_bytes", sys.getsizeof(state.cache.items)),
@@ -128,28 +129,28 @@ def settings_rows(settings: Settings, runtime: Runtime, limit: int, detail: bool
         ("maxbytes", limit),
         ("maxconns", settings.max_connections),
         ("tcpport", max(settings.port, 0)),
-        ("udpport", 0),
-        ("inter", ",".join(host for host, _ in settings.listen) or "NULL"),
+        ("udpport", max(settings.udp_port, 0)),
+        ("inter", ",".join(address.host for address in settings.listen) or "NULL"),
         ("verbosity", runtime.verbosity),
         ("oldest", runtime.oldest),
         ("evictions", "on" if settings.evict else "off"),
         ("domain_socket", settings.unix_socket or "NULL"),
-        ("umask", 700),
+        ("umask", f"{settings.unix_mode:o}"),
         ("shutdown_command", _yes(settings.shutdown_allowed)),
         ("growth_factor", f"{settings.growth_factor:.2f}"),
         ("chunk_size", settings.chunk_size),
-        ("num_threads", 1),
+        ("num_threads", settings.threads),
         ("num_threads_per_udp", 1),
         ("stat_key_prefix", settings.prefix_delimiter.decode("latin-1")),
         ("detail_enabled", _yes(detail)),
         ("reqs_per_event", settings.requests_per_turn or 256),
         ("cas_enabled", _yes(settings.cas)),
         ("tcp_backlog", settings.backlog),
-        ("binding_protocol", "ascii"),
+        ("binding_protocol", SHOWN[BY_NAME[settings.protocol]]),
         ("auth_enabled_sasl", "no"),
-        ("auth_enabled_ascii", "no"),
+        ("auth_enabled_ascii", settings.auth_file or "no"),
         ("item_size_max", settings.item_size_max),
-        ("maxconns_fast", "yes"),
+        ("maxconns_fast", _yes(settings.maxconns_fast)),
         ("hashpower_init", 0),
         ("slab_reassign", _yes(settings.modern)),
         ("slab_automove", runtime.automove),

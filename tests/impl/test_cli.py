@@ -9,7 +9,7 @@ import pytest
 
 from mcserver import __version__
 from mcserver.options import OptionError, parse
-from mcserver.settings import Settings
+from mcserver.settings import Address, Settings, TlsSettings
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -34,8 +34,40 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
         ("-I 1024m -m 2048", Settings(item_size_max=1 << 30, memory_limit=1 << 31)),
         ("-vv", Settings(verbosity=2)),
         ("-v -v -v", Settings(verbosity=2)),
-        ("-l 127.0.0.1,[::1]:5,h:7", Settings(listen=(("127.0.0.1", None), ("::1", 5), ("h", 7)))),
-        ("-l * -l ::1", Settings(listen=(("*", None), ("::1", None)))),
+        ("-l 127.0.0.1,[::1]:5;h:7", Settings(listen=(Address("127.0.0.1"), Address("::1", 5), Address("h", 7)))),
+        ("-l * -l ::1", Settings(listen=(Address("*"), Address("::1")))),
+        ("-U 123", Settings(port=123, udp_port=123)),
+        ("-U -1 -p 0", Settings(port=0, udp_port=-1)),
+        ("-t 4 -b 7 -o no_maxconns_fast", Settings(threads=4, backlog=7, maxconns_fast=False)),
+        ("-s sock -a 660", Settings(unix_socket="sock", unix_mode=0o660)),
+        ("-B packet -U 5 -p 6", Settings(protocol="packet", udp_port=5, port=6)),
+        ("-Y users", Settings(auth_file="users", protocol="ascii")),
+        ("-S", Settings(sasl=True, protocol="binary")),
+        (
+            "-Z -o ssl_chain_cert=a,ssl_key=b -l notls:c:5,d",
+            Settings(
+                tls=True,
+                tls_settings=TlsSettings(chain_cert="a", key="b"),
+                listen=(Address("c", 5, tls=False), Address("d")),
+            ),
+        ),
+        (
+            "-Z -o ssl_chain_cert=a,ssl_keyformat=2,ssl_verify_mode=3,ssl_ca_cert=c,ssl_ciphers=X:Y"
+            " -o ssl_min_version=3,ssl_wbuf_size=8,ssl_session_cache",
+            Settings(
+                tls=True,
+                tls_settings=TlsSettings(
+                    chain_cert="a",
+                    key_der=True,
+                    verify_mode=3,
+                    ca_cert="c",
+                    ciphers="X:Y",
+                    min_version=3,
+                    write_buffer=8192,
+                    session_cache=True,
+                ),
+            ),
+        ),
         ("-p 0 -s sock", Settings(port=0, unix_socket="sock")),
         ("--disable-evictions --conn-limit=3 --verbose", Settings(evict=False, max_connections=3, verbosity=1)),
     ],
@@ -47,7 +79,28 @@ def test_settings(options: str, settings: Settings) -> None:
 
 BAD = [
     ("-x", "-x"),
-    ("-Z", "-Z"),
+    ("-Z", "ssl_chain_cert"),
+    ("-o ssl_chain_cert=x", "-Z"),
+    ("-l notls:h", "-Z"),
+    ("-Z -o ssl_chain_cert=", "ssl_chain_cert"),
+    ("-Z -o ssl_chain_cert=x,ssl_verify_mode=4", "'4'"),
+    ("-Z -o ssl_chain_cert=x,ssl_min_version=4", "'4'"),
+    ("-Z -o ssl_chain_cert=x,ssl_keyformat=3", "'3'"),
+    ("-Z -o ssl_chain_cert=x,ssl_bogus", "ssl_bogus"),
+    ("-Z -o ssl_chain_cert=x -s y", "-s"),
+    ("-a 700", "-s"),
+    ("-s x -a 8", "'8'"),
+    ("-s x -a 1777", "'1777'"),
+    ("-s x -U 5", "-U"),
+    ("-Y x -U 5", "-U"),
+    ("-S -U 5", "-U"),
+    ("-Y x -B auto", "-B"),
+    ("-Y x -B packet", "-B"),
+    ("-S -B ascii", "-B"),
+    ("-S -B packet", "-B"),
+    ("-S -Y x", "-Y"),
+    ("-B text", "'text'"),
+    ("-o trace_dispatch=", "trace_dispatch"),
     ("--bogus=1", "--bogus=1"),
     ("extra", "extra"),
     ("-p", "-p"),
@@ -55,8 +108,9 @@ BAD = [
     ("-p x", "'x'"),
     ("-p 65536", "65536"),
     ("-p -2", "-2"),
-    ("-t 4", "'4'"),
-    ("-U 11211", "11211"),
+    ("-t 0", "'0'"),
+    ("-t 65", "'65'"),
+    ("-U 65536", "'65536'"),
     ("-m 0", "'0'"),
     ("-m x", "'x'"),
     ("-c 0", "'0'"),
