@@ -1,41 +1,60 @@
-"""memccapable, libmemcached's own test of a server's protocol."""
+"""memccapable, libmemcached's own test of a server's protocols: all 54 cases of it."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
-from tests import conftest
+from tests.conftest import RunningServer
+from tests.e2e.peers import program
 
 CASES = 27
+"""As many of each protocol."""
 
 
 @pytest.fixture(scope="module")
 def memccapable() -> str:
     """Its path; skips where it is not installed, fails if it was promised (MCSPEC_REQUIRE_MEMCACHED=1)."""
-    program = shutil.which("memccapable")
-    if program is None:
-        message = "memccapable is not installed (apt-get install libmemcached-tools)"
-        if os.environ.get("MCSPEC_REQUIRE_MEMCACHED") == "1":
-            pytest.fail(f"MCSPEC_REQUIRE_MEMCACHED=1, but {message}")
-        pytest.skip(message)
-    return program
+    return program("memccapable", "libmemcached-tools")
 
 
-@pytest.mark.memcached
-def test_every_case_of_the_text_protocol_passes(memccapable: str, mcserver_process: conftest.RunningServer) -> None:
-    server = mcserver_process
+def cases(memccapable: str, server: RunningServer, *options: str) -> tuple[int, list[str]]:
+    """The exit status, and the line of each case."""
     done = subprocess.run(
-        [memccapable, "-a", "-h", server.host, "-p", str(server.port)],
+        [memccapable, *options, "-h", server.host, "-p", str(server.port)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    cases = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ascii ")]
-    assert [line for line in cases if not line.endswith("[pass]")] == []
-    assert len(cases) == CASES
-    assert done.returncode == 0
+    written = (done.stdout + done.stderr).splitlines()
+    return done.returncode, [line for line in written if line.startswith(("ascii ", "binary "))]
+
+
+@pytest.mark.memcached
+@pytest.mark.parametrize(("option", "protocol"), [("-a", "ascii"), ("-b", "binary")])
+def test_every_case_of_a_protocol_passes(
+    option: str, protocol: str, memccapable: str, mcserver_process: RunningServer
+) -> None:
+    status, found = cases(memccapable, mcserver_process, option)
+    assert [line for line in found if not line.endswith("[pass]")] == []
+    assert sum(line.startswith(protocol) for line in found) == len(found) == CASES
+    assert status == 0
+
+
+@pytest.mark.memcached
+def test_all_of_them_in_one_run(memccapable: str, mcserver_process: RunningServer) -> None:
+    status, found = cases(memccapable, mcserver_process)
+    assert [line for line in found if not line.endswith("[pass]")] == []
+    assert len(found) == 2 * CASES
+    assert status == 0
+
+
+@pytest.mark.memcached
+def test_a_case_can_fail(memccapable: str, start_mcserver: Callable[..., RunningServer]) -> None:
+    """A server that does not flush fails the cases that want it to."""
+    status, found = cases(memccapable, start_mcserver("-F"), "-b")
+    assert [line for line in found if not line.endswith("[pass]")] != []
+    assert status != 0
