@@ -231,6 +231,11 @@ def _count(asked: Asked, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ..
         return tuple(_counted(asked, cache, result, ()) for result in results)
     done = []
     for same, found in _compared(asked, cache, now, rules):
+        item = found.item
+        if item is not None and (not item.value or store_rules.chunked(asked.key, item, rules)):
+            # These are refused whatever their cas unique is, other values that are no number after it was compared.
+            done.append(_error(asked, cache, packet.NOT_NUMERIC, (*found.clauses, "packet.count.not-numeric")))
+            continue
         if not same:
             done.append(_error(asked, found.cache, packet.EXISTS, (*found.clauses, "packet.count.cas")))
             continue
