@@ -11,6 +11,7 @@ from mcserver.connection import Connection as _Engine
 from mcserver.engine import Engine
 from mcserver.options import OptionError, parse
 from mcserver.peers import NOWHERE
+from mcserver.udp import answer
 
 #: The Unix time at which every server starts, in seconds.
 START = 1_800_000_000.0
@@ -121,6 +122,10 @@ class Server:
             self._engine.connections[self._opened] = (NOWHERE, connection)
             return Connection(self, connection)
         return Connection(self, None)
+
+    def datagram(self, data: bytes) -> list[bytes]:
+        """Deliver one datagram, frame and all, from one UDP client; the datagrams that answer it. ``-U`` may be off."""
+        return list(answer(self._engine, data))
 
     def dismiss(self, number: int) -> None:
         """Count the closed connection `number` out; connections call this themselves."""

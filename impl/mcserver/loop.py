@@ -6,6 +6,7 @@ between which the others have their turn.
 """
 
 import asyncio
+import ssl
 import sys
 from collections.abc import Callable
 from typing import cast
@@ -91,9 +92,12 @@ class Client(asyncio.Protocol):
         # uvloop's transports implement asyncio.Transport without deriving from it.
         self._transport = cast("asyncio.Transport", transport)
         self._home.clients.add(self)
-        secure = transport.get_extra_info("ssl_object") is not None
-        high = self._engine.settings.tls_settings.write_buffer if secure else WRITE_BUFFER_HIGH
-        self._transport.set_write_buffer_limits(high=high)
+        secure = transport.get_extra_info("ssl_object")
+        if secure is None:
+            self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        else:
+            self._transport.set_write_buffer_limits(high=self._engine.settings.tls_settings.write_buffer)
+            self._engine.stats.ssl_new_sessions += not secure.session_reused
         self._introduce()
         if self._engine.verbosity > 1:
             name = transport.get_extra_info("peername") or "unix"
@@ -133,8 +137,9 @@ class Client(asyncio.Protocol):
         else:
             self._read_on()
 
-    def connection_lost(self, _exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
+        self._engine.stats.ssl_proto_errors += isinstance(exc, ssl.SSLError)
         self._connection.abort()
         self._home.clients.discard(self)
         self.gone.set()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import select
 import signal
@@ -219,8 +220,9 @@ async def serve(engine: Engine, sockets: list[Listening], certificates: Certific
     engine.on_shutdown = shut_down
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, engine, certificates)
-    engine.on_refresh = None if certificates is None else certificates.reload
+    loop.add_signal_handler(signal.SIGHUP, _reload, engine)
+    if certificates is not None:
+        engine.on_refresh = functools.partial(_refresh, engine, certificates)
     listener = Listener(engine, loop, handover, home, workers)
     endpoints: list[Endpoint] = []
     for listening in sockets:
@@ -251,11 +253,16 @@ async def serve(engine: Engine, sockets: list[Listening], certificates: Certific
     trace.close()
 
 
-def _reload(engine: Engine, certificates: Certificates | None) -> None:
+def _refresh(engine: Engine, certificates: Certificates) -> str:
+    trouble = certificates.reload()
+    if not trouble:
+        engine.refreshed = engine.cache.now
+    return trouble
+
+
+def _reload(engine: Engine) -> None:
     """Read the users' file and the certificates again; what cannot be read leaves the old ones in force."""
-    troubles = [engine.reload_users()]
-    if certificates is not None:
-        troubles.append(certificates.reload())
-    for trouble in troubles:
+    for reload in (engine.reload_users, engine.on_refresh):
+        trouble = reload() if reload is not None else ""
         if trouble:
             print(f"mcserver: {trouble}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from mcserver.observe import Observer
 from mcserver.peers import Peer, Served
 from mcserver.protocols import BY_NAME
 from mcserver.runtime import initial
+from mcserver.sasl import Users as SaslUsers
 from mcserver.settings import Settings
 from mcserver.stats import Stats
 
@@ -29,6 +30,8 @@ class ServerState:
         self.started = int(clock())
         #: Who may come in, of clients of the text protocol (``-Y``); None when everybody may.
         self.users = None if settings.auth_file is None else Users.load(settings.auth_file)
+        #: Those of the binary protocol; None where everybody may.
+        self.sasl_users = SaslUsers.load() if settings.sasl else None
         self.stats = Stats()
         self.cache = Cache(settings, self.stats, self.started)
         #: Options that commands change.
@@ -51,8 +54,9 @@ class ServerState:
         #: Most connections that were open at once.
         self.most_connections = 0
         #: Called by the ``refresh_certs`` command: reads TLS certificates again and says what went wrong, if anything.
-        #: None when there is no TLS.
+        #: None when there is no TLS. The second in which that was last done with success.
         self.on_refresh: Callable[[], str] | None = None
+        self.refreshed = self.started
         #: Called by the ``shutdown`` command; clients are still sent what they are owed.
         self.on_shutdown: Callable[[], None] | None = None
         self.look()

@@ -39,6 +39,7 @@ class Stats:
         "rejected_connections",
         "ssl_handshake_errors",
         "ssl_new_sessions",
+        "ssl_proto_errors",
         "store_no_memory",
         "store_too_large",
         "total_connections",
@@ -85,6 +86,7 @@ class Stats:
         self.rejected_connections: int = 0
         self.ssl_handshake_errors: int = 0
         self.ssl_new_sessions: int = 0
+        self.ssl_proto_errors: int = 0
         self.store_no_memory: int = 0
         self.store_too_large: int = 0
         self.total_connections: int = 0

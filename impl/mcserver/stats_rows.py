@@ -10,8 +10,9 @@ import sys
 
 from mcserver.protocols import BY_NAME, SHOWN
 from mcserver.runtime import Runtime
-from mcserver.settings import KIB, Settings
+from mcserver.settings import KIB, Settings, TlsSettings
 from mcserver.state import ServerState
+from mcserver.tls import VERSION_NAMES
 
 Row = tuple[str, object]
 
@@ -71,6 +72,14 @@ def general_rows(state: ServerState) -> list[Row]:
         ("hash_bytes", sys.getsizeof(state.cache.items)),
         ("hash_is_expanding", 0),
     ]
+    if settings.tls:
+        if settings.tls_settings.session_cache:
+            rows.append(("ssl_new_sessions", s.ssl_new_sessions))
+        rows += [
+            ("ssl_handshake_errors", s.ssl_handshake_errors),
+            ("ssl_proto_errors", s.ssl_proto_errors),
+            ("time_since_server_cert_refresh", state.cache.now - state.refreshed),
+        ]
     if moving:
         rows += [(name, "none" if name.endswith("status") else 0) for name in _MOVES]
     if state.runtime.crawler:
@@ -179,7 +188,24 @@ def settings_rows(settings: Settings, runtime: Runtime, limit: int, detail: bool
         ("track_sizes", "no"),
         ("inline_ascii_response", "no"),
         ("slab_automove_freeratio", f"{runtime.automove_free_ratio:.3f}"),
+        *(_tls_rows(settings.tls_settings) if settings.tls else ()),
         ("num_napi_ids", 0),
         ("memory_file", "(null)"),
         ("client_flags_size", 4),
+    ]
+
+
+def _tls_rows(tls: TlsSettings) -> list[Row]:
+    return [
+        ("ssl_enabled", "yes"),
+        ("ssl_chain_cert", tls.chain_cert),
+        ("ssl_key", tls.key or tls.chain_cert),
+        ("ssl_verify_mode", (0, 1, 3, 7)[tls.verify_mode]),
+        ("ssl_keyformat", 2 if tls.key_der else 1),
+        ("ssl_ciphers", tls.ciphers or "NULL"),
+        ("ssl_ca_cert", tls.ca_cert or "NULL"),
+        ("ssl_wbuf_size", tls.write_buffer),
+        ("ssl_session_cache", _yes(tls.session_cache)),
+        ("ssl_kernel_tls", "no"),
+        ("ssl_min_version", VERSION_NAMES[tls.min_version]),
     ]

@@ -150,12 +150,21 @@ def _debugtime(state: ServerState, tokens: list[bytes]) -> bytes | None:
     return admin.debugtime(state, tokens) if state.settings.debugtime else unknown(tokens)
 
 
+def _refresh_certs(state: ServerState, tokens: list[bytes]) -> bytes | None:
+    # Without TLS there is no such command.
+    if state.on_refresh is None:
+        return unknown(tokens)
+    trouble = state.on_refresh()
+    return trouble.replace("\n", " ").encode(errors="replace") + b"\r\n" if trouble else replies.OK
+
+
 #: Handlers by command word.
 COMMANDS: dict[bytes, Handler] = {
     b"cache_memlimit": _quiet(admin.memlimit),
     b"debugtime": _quiet(_debugtime),
     b"lru": _quiet(admin.lru),
     b"lru_crawler": _quiet(admin.crawler),
+    b"refresh_certs": _quiet(_refresh_certs),
     b"shutdown": _quiet(admin.shutdown),
     b"slabs": _quiet(admin.slabs),
     b"decr": _arithmetic,

@@ -132,8 +132,8 @@ class Residents(Home):
         except (OSError, asyncio.CancelledError) as error:  # not of one mind about TLS, too slow, or gone
             arrival.sock.close()
             client.leave()
-            if isinstance(error, ssl.SSLError):
-                self.engine.stats.ssl_handshake_errors += 1
+            with self._lock or contextlib.nullcontext():
+                self.engine.stats.ssl_handshake_errors += isinstance(error, ssl.SSLError)
             if self.engine.verbosity > 1:
                 print(f"mcserver: no connection on {arrival.listener}: {error}", file=sys.stderr)
 
