@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Details = tuple[tuple[int, bytes], ...]
 
+PERMITTED = ("packet.server.option", "packet.server.counters", "packet.server.same-cache")
+"""Clauses on what no reply shows."""
+
 
 def carry_out(asked: Asked | Refused, cache: Cache, now: Now, rules: Rules) -> tuple[Done, ...]:
     """Carry out a packet that has come whole, or answer the refusal of one."""
