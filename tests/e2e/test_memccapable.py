@@ -56,5 +56,5 @@ def test_all_of_them_in_one_run(memccapable: str, mcserver_process: RunningServe
 def test_a_case_can_fail(memccapable: str, start_mcserver: Callable[..., RunningServer]) -> None:
     """A server that does not flush fails the cases that want it to."""
     status, found = cases(memccapable, start_mcserver("-F"), "-b")
-    assert [line for line in found if not line.endswith("[pass]")] != []
+    assert sum(line.endswith("[pass]") for line in found) < CASES
     assert status != 0
