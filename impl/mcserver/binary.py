@@ -15,12 +15,15 @@ from mcserver.cache import Outcome, StoreMode
 from mcserver.framing import Framing
 from mcserver.incoming import Order, Skip, Value, store_at_once
 from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
+from mcserver.sasl import MECHANISM_MAX, Exchange, Token
 from mcserver.settings import KEY_MAX
 
 #: The offset to return when no input is left: beyond the end of any chunk.
 _ALL = sys.maxsize
 #: Extras and key of a request that is not refused take at most so many bytes.
 _HEAD_MAX = 255 + KEY_MAX
+#: What may be asked for before authentication.
+_OPEN_TO_STRANGERS = frozenset({wire.SASL_LIST, wire.SASL_AUTH, wire.SASL_STEP, wire.VERSION})
 _STORE_EXTRAS_SIZE = wire.STORE_EXTRAS.size
 
 _FAILURES = {
@@ -42,7 +45,7 @@ def _stored(request: wire.Request, entry: Opcode, outcome: Outcome, cas: int) ->
     status = _FAILURES[outcome]
     if outcome is Outcome.NOT_STORED and entry.mode is not None:
         status = _NOT_STORED.get(entry.mode, status)
-    return wire.failure(request.opcode, request.opaque, status)
+    return wire.answer(request.opcode, request.opaque, status)
 
 
 class Binary(Framing):
@@ -60,7 +63,7 @@ class Binary(Framing):
         self.last = cache.now
         observer = self._state.observer
         observer.fd = self.number
-        plain = not observer.active and self.on_state is None and self.on_command is None
+        plain = self._plain()
         cost = self._cost
         size = len(data)
         unpack = wire.REQUEST.unpack_from
@@ -83,7 +86,7 @@ class Binary(Framing):
                     pos = start + bodylen
                     item = cache.fetch(data[start:pos])
                     if item is None:
-                        out.append(wire.failure(opcode, opaque, wire.NOT_FOUND))
+                        out.append(wire.answer(opcode, opaque, wire.NOT_FOUND))
                     else:
                         #: tuning: Pace.
                         self._room -= hit(opcode, opaque, item, b"", out)
@@ -98,8 +101,13 @@ class Binary(Framing):
             if self._phase != COMMAND or pos > size:
                 return pos
             # The command may have changed what the fast paths rely on.
-            plain = plain and not observer.active
+            plain = self._plain()
         return pos
+
+    def _plain(self) -> bool:
+        """Whether nobody looks on, and nothing has to be asked before a request is carried out."""
+        watched = self._state.observer.active or self.on_state is not None or self.on_command is not None
+        return not watched and (self._exchange is None or self._exchange.authenticated)
 
     def _set_request(self, data: bytes, start: int, keylen: int, bodylen: int, opaque: int) -> bytes:
         """Carry out a plain ``set``, all of whose body is in `data` at `start`; the reply.
@@ -123,9 +131,9 @@ class Binary(Framing):
         if head > wire.HEAD_MAX - wire.HEADER_SIZE:
             return self._swallow(data, start, Skip(wire.HEAD_MAX - wire.HEADER_SIZE + 1, b"", closes=True))
         entry = TABLE[opcode]
-        status = self._refusal(entry, keylen, extlen, bodylen)
+        status = self._refusal(entry, opcode, keylen, extlen, bodylen)
         if status is not None:
-            return self._swallow(data, start, Skip(head, wire.failure(opcode, opaque, status), closes=True))
+            return self._swallow(data, start, Skip(head, wire.answer(opcode, opaque, status), closes=True))
         if start + head > len(data):
             self._keep(data, pos, wire.HEADER_SIZE + head)
             return _ALL
@@ -133,7 +141,7 @@ class Binary(Framing):
         self._observe(data[pos:at])
         if entry is None:
             # As in memcached the whole length of the body is dropped once more, behind extras and key.
-            return self._swallow(data, at, Skip(bodylen, wire.failure(opcode, opaque, wire.UNKNOWN)))
+            return self._swallow(data, at, Skip(bodylen, wire.answer(opcode, opaque, wire.UNKNOWN)))
         request = wire.Request(
             opcode, data[start : start + extlen], data[at - keylen : at], bodylen - head, opaque, cas
         )
@@ -148,14 +156,18 @@ class Binary(Framing):
                 self._out.append(wire.success(request))
             self._enter(CLOSED, "closing")
             return at
-        return self._swallow(data, at, Skip(request.surplus, wire.failure(opcode, opaque, wire.UNKNOWN)))
+        return self._authenticate(data, at, request, self._exchange)
 
-    def _refusal(self, entry: Opcode | None, keylen: int, extlen: int, bodylen: int) -> wire.Status | None:
+    def _refusal(self, entry: Opcode | None, opcode: int, keylen: int, extlen: int, bodylen: int) -> wire.Status | None:
         """Why a header ends the conversation; None when it does not."""
         surplus = bodylen - keylen - extlen
         if surplus < 0:
             return wire.UNKNOWN
-        if bodylen > wire.BODY_MAX or keylen > KEY_MAX:
+        if bodylen > wire.BODY_MAX:
+            return wire.INVALID
+        if self._exchange is not None and not self._exchange.authenticated and opcode not in _OPEN_TO_STRANGERS:
+            return wire.AUTH_FAILURE
+        if keylen > KEY_MAX:
             return wire.INVALID
         if entry is not None and not entry.fits(extlen, keylen, surplus):
             return wire.INVALID
@@ -177,6 +189,29 @@ class Binary(Framing):
         else:
             self._enter(SWALLOW, "swallow")
         return self._receive(data, at) if value.missing <= len(data) - at else at
+
+    def _authenticate(self, data: bytes, at: int, request: wire.Request, exchange: Exchange | None) -> int:
+        """Deal with an opcode of SASL, which without ``-S`` is as unknown as any."""
+        opcode, opaque = request.opcode, request.opaque
+        if exchange is None:
+            return self._swallow(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.UNKNOWN)))
+        if opcode == wire.SASL_LIST:
+            self._out.append(wire.success(request, exchange.mechanisms()))
+            return at
+        if len(request.key) > MECHANISM_MAX:
+            return self._swallow(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.INVALID)))
+        # memcached keeps the token in an item that must be one chunk.
+        size = self._cache.item_size(request.key, 0, request.surplus)
+        if size > min(self._cache.slabs.chunk_max, self._cache.item_size_max):
+            return self._swallow(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.NO_MEMORY)))
+
+        def judge(token: bytes) -> bytes:
+            status = exchange.begin(request.key, token) if opcode == wire.SASL_AUTH else exchange.proceed(token)
+            return wire.answer(opcode, opaque, status)
+
+        self._arrival = Token(request.surplus, judge)
+        self._enter(VALUE, "nread")
+        return self._receive(data, at) if request.surplus <= len(data) - at else at
 
     def _swallow(self, data: bytes, at: int, skip: Skip) -> int:
         """Drop bytes from `at` on, as far as they are there."""

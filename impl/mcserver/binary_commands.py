@@ -63,7 +63,7 @@ def _touched(cache: Cache, request: wire.Request) -> Item | None:
 
 
 def _fail(request: wire.Request, status: wire.Status) -> bytes:
-    return wire.failure(request.opcode, request.opaque, status)
+    return wire.answer(request.opcode, request.opaque, status)
 
 
 def _miss(request: wire.Request) -> bytes:

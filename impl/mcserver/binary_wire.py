@@ -82,6 +82,7 @@ INVALID: Final = Status(0x04, b"Invalid arguments")
 NOT_STORED: Final = Status(0x05, b"Not stored.")
 NON_NUMERIC: Final = Status(0x06, b"Non-numeric server-side value for incr or decr")
 AUTH_FAILURE: Final = Status(0x20, b"Auth failure.")
+AUTHENTICATED: Final = Status(0x00, b"Authenticated")
 AUTH_CONTINUE: Final = Status(0x21, b"")
 UNKNOWN: Final = Status(0x81, b"Unknown command")
 NO_MEMORY: Final = Status(0x82, b"Out of memory")
@@ -101,8 +102,8 @@ class Request(NamedTuple):
     cas: int
 
 
-def failure(opcode: int, opaque: int, status: Status) -> bytes:
-    """A reply that tells of an error."""
+def answer(opcode: int, opaque: int, status: Status) -> bytes:
+    """A reply that is a status and its text, as errors are."""
     text = status.text
     return REPLY.pack(REPLY_MAGIC, opcode, 0, 0, status.code, len(text), opaque, 0) + text
 

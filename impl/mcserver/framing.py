@@ -16,6 +16,7 @@ from mcserver.observe import Watcher
 from mcserver.phases import CLOSED, COMMAND, STATE_NAMES, STRANGER, SWALLOW, VALUE, Phase
 from mcserver.protocols import PACKET, UNDECIDED
 from mcserver.retrieval import LINE_STARTS, Buffer, Retrieval
+from mcserver.sasl import Exchange
 from mcserver.settings import LINE_MAX, RETRIEVAL_LINE_MAX
 from mcserver.state import ServerState
 from mcserver.storage import StoreHeader
@@ -39,6 +40,7 @@ class Framing:
         "_cost",
         "_door",
         "_eof",
+        "_exchange",
         "_need",
         "_out",
         "_partial",
@@ -68,6 +70,7 @@ class Framing:
         self._door = NOBODY if state.users is None else Door()
         self._out: list[Buffer] = []
         self._protocol = state.protocol  # one of `protocols`
+        self._exchange = None if state.sasl_users is None else Exchange(state.sasl_users, state.stats)
         self._partial = bytearray()  # a command line without its end, or a request of which `_need` bytes are needed
         self._need = 0
         self._rest = b""  # input that waits for `resume`

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from mcserver import PROTOCOL_VERSION, replies
 from mcserver import packet_wire as wire
+from mcserver.admin import abbreviates
 from mcserver.arithmetic import add_delta
 from mcserver.cache import Item, Outcome
 from mcserver.incoming import other_unique
@@ -23,6 +24,9 @@ _CAS_SIZE = wire.U64.size
 _TWO_SIZE = wire.TWO_U64.size
 _TIME_SIZE = wire.I32.size
 _HIT_EXTRA = wire.HIT.size
+
+#: Sub-commands of ``stats`` whose replies are no rows.
+_NO_ROWS = (b"detail", b"cachedump")
 
 _ARITHMETIC_FAILURES = {
     Outcome.NOT_FOUND: wire.NOT_FOUND,
@@ -163,13 +167,10 @@ def _stats(state: ServerState, code: int, data: bytes, out: list[Buffer]) -> int
     text = stats(state, [b"stats", *words])
     if text == replies.ERROR:
         return _refuse(code, wire.INVALID, out)
-    lines = text.split(b"\r\n")[:-1]
-    end = lines.pop() + b"\r\n"
-    if not all(line.startswith(b"STAT ") for line in lines) or end not in {replies.END, replies.RESET}:
-        # Lists of keys and of prefixes, and what is said about switching those on.
+    if words and any(abbreviates(words[0], name) for name in _NO_ROWS):
         out.append(wire.reply(wire.TEXT, text))
         return len(text)
-    rows = [line.split(b" ", 2) for line in lines]
+    rows = [line.split(b" ", 2) for line in text.split(b"\r\n")[:-2]]
     reply = b"".join(wire.row(name, value) for _, name, value in rows) + wire.reply(wire.STAT)
     out.append(reply)
     return len(reply)

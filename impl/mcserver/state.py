@@ -31,7 +31,7 @@ class ServerState:
         #: Who may come in, of clients of the text protocol (``-Y``); None when everybody may.
         self.users = None if settings.auth_file is None else Users.load(settings.auth_file)
         #: Those of the binary protocol; None where everybody may.
-        self.sasl_users = SaslUsers.load() if settings.sasl else None
+        self.sasl_users = SaslUsers() if settings.sasl else None
         self.stats = Stats()
         self.cache = Cache(settings, self.stats, self.started)
         #: Options that commands change.
@@ -63,11 +63,13 @@ class ServerState:
 
     def reload_users(self) -> str:
         """Read the file of users again; why that failed, and the old ones may still come in, or nothing."""
-        if self.settings.auth_file is not None:
-            try:
+        try:
+            if self.settings.auth_file is not None:
                 self.users = Users.load(self.settings.auth_file)
-            except UsersError as error:
-                return str(error)
+            if self.sasl_users is not None:
+                self.sasl_users.reload()
+        except UsersError as error:
+            return str(error)
         return ""
 
     @property

@@ -156,7 +156,7 @@ def settings_rows(settings: Settings, runtime: Runtime, limit: int, detail: bool
         ("cas_enabled", _yes(settings.cas)),
         ("tcp_backlog", settings.backlog),
         ("binding_protocol", SHOWN[BY_NAME[settings.protocol]]),
-        ("auth_enabled_sasl", "no"),
+        ("auth_enabled_sasl", _yes(settings.sasl)),
         ("auth_enabled_ascii", settings.auth_file or "no"),
         ("item_size_max", settings.item_size_max),
         ("maxconns_fast", _yes(settings.maxconns_fast)),
