@@ -20,7 +20,6 @@ from mcspec.arith_frames import (
     HEADER,
     KEY_LONG,
     NO_KEY,
-    NOT_ADMITTED,
 )
 from mcspec.pattern import VERSION, Fit, Framed
 
@@ -208,7 +207,6 @@ def read(data: bytes, rules: Rules) -> Request | Refusal:
 _FAULTS = {
     CONTRADICTS: (UNKNOWN, "binary.header.contradicts"),
     BODY_LONG: (INVALID, "binary.header.body-limit"),
-    NOT_ADMITTED: (AUTH, "binary.header.not-admitted"),
     KEY_LONG: (INVALID, "binary.header.key-limit"),
 }
 """What is wrong with lengths that no opcode may have: the status, and the clause."""

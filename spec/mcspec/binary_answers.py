@@ -307,7 +307,7 @@ _NOT_STORED = {
 def too_large(request: Request) -> Refusal:
     """The refusal of a value that cannot fit; it is swallowed."""
     kept = "binary.store.too-large-deletes" if request.command.word == "set" else "binary.store.too-large-keeps"
-    clauses: tuple[str, ...] = (*request.clauses, "binary.store.too-large", kept)
+    clauses: tuple[str, ...] = ("binary.count.refused", *request.clauses, "binary.store.too-large", kept)
     if request.command.quiet:
         clauses = ("binary.quiet.error", *clauses)
     details = ((counters.SET, request.key),)

@@ -85,7 +85,8 @@ def quits_binary(conn: Conn, _context: Context) -> bool:
 
 def hang_up(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Close without an answer; a server with that trait loses replies that it had queued."""
-    clauses: tuple[str, ...] = ("binary.header.magic",)
+    clauses: tuple[str, ...] = ("binary.choice.for-ever",) if turn.conn.line else ()
+    clauses = (*clauses, "binary.header.magic")
     if turn.conn.queued or turn.owed:
         clauses = (*clauses, "binary.stream.owed-before-close")
     turn = turn._replace(conn=turn.conn._replace(line=turn.conn.buffer[:HEADER]))
@@ -103,6 +104,9 @@ def cut_head(turn: Turn, context: Context) -> tuple[Turn, ...]:
     end = _need(conn, context)
     head = conn.buffer[:end]
     request = context.rules.functions.read(head, context.rules)
+    if not conn.line and context.rules.protocol == "auto":
+        # The first request of the connection: what came before it is remembered as its line.
+        request = request._replace(clauses=("binary.choice.first-byte", *request.clauses))
     return (turn._replace(conn=conn._replace(buffer=conn.buffer[end:], request=request, line=head)),)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mcspec import connection, udp
 from mcspec.cache import Cache, Now
 from mcspec.frozen import FrozenMap
-from mcspec.machine import STREAMS, Conn, Context, Event, State
+from mcspec.machine import BINARY, STREAMS, Conn, Context, Event, State
 from mcspec.pattern import Owed
 from mcspec.rules import Rules
 
@@ -62,14 +62,17 @@ def step(world: World, happening: Happening, now: Now, rules: Rules, *, trace: b
     if happening.event is Event.CONNECT:
         crowd = sum(1 for other in world.conns.values() if other.state is not State.CLOSED)
     turns = connection.feed(conn, happening.event, happening.chunk, world.cache, Context(now, rules, crowd, trace))
-    busy = len(world.conns) > 1 and any(
-        other.buffer or other.need for index, other in world.conns.items() if index != number
-    )
+    others = [other for index, other in world.conns.items() if index != number]
+    busy = any(other.buffer or other.need for other in others)
+    spoken = {other.protocol for other in others if other.protocol}
     outcomes = []
     for turn in turns:
         owed = turn.owed
+        protocol = turn.conn.protocol
+        if owed and spoken - {protocol} and BINARY in (*spoken, protocol):
+            owed = tuple(one._replace(clauses=("binary.shared.cache", *one.clauses)) for one in owed)
         if busy and owed:
-            owed = tuple(one._replace(clauses=(STREAMS[conn.protocol].independent, *one.clauses)) for one in owed)
+            owed = tuple(one._replace(clauses=(STREAMS[protocol].independent, *one.clauses)) for one in owed)
         after = World(turn.cache, world.conns.put(number, turn.conn))
         outcomes.append(Outcome(after, number, owed, turn.rows, turn.unspecified))
     return tuple(outcomes)

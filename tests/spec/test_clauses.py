@@ -21,6 +21,8 @@ COMPOSED = {
     "meta.mg.quiet",
     *(f"admin.crawler.{word}" for word in ("enable", "disable", "sleep", "tocrawl")),
     *(f"admin.{word}.forbidden" for word in ("metadump", "mgdump")),
+    *(f"binary.{word}.{rule}" for word in ("get", "touch", "gat") for rule in ("hit", "miss")),
+    *(f"binary.{word}.counts" for word in ("incr", "decr")),
 }
 """Ids that the code puts together from a command's word."""
 
@@ -33,6 +35,7 @@ COMPOSED = {
         ("stats", 55, 50),
         ("admin", 35, 35),
         ("memory", 9, 8),
+        ("binary", 95, 93),
         ("udp", 25, 20),
         ("packet", 60, 60),
     ],
@@ -50,7 +53,8 @@ def test_code_and_text_agree() -> None:
     for file in SPEC.glob("*.py"):
         named |= set(
             re.findall(
-                r'"((?:text|meta|stats|admin|memory|packet|udp)\.[a-z]+\.[a-z0-9-]+)"', file.read_text(encoding="utf-8")
+                r'"((?:text|meta|stats|admin|memory|binary|packet|udp)\.[a-z]+\.[a-z0-9-]+)"',
+                file.read_text(encoding="utf-8"),
             )
         )
     named -= {"text.stream.prompt"} - set(clauses.load())
