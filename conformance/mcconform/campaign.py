@@ -113,7 +113,7 @@ class Campaign:
     def _vectors(self, found: list[Conversation]) -> None:
         """Untimed ones at once; timed ones meanwhile in threads; those that need the server for themselves last."""
         waits = self.target.clock == "sleep"
-        alone = {c.id for c in found if c.alone or c.options} if not self.target.immediate else set()
+        alone = {c.id for c in found if c.alone or c.options or c.datagrams} if not self.target.immediate else set()
         timed = [c for c in found if waits and c.clock == "moving" and c.id not in alone]
         apart = alone | {c.id for c in timed}
         with ThreadPoolExecutor(THREADS) as pool:
@@ -124,9 +124,9 @@ class Campaign:
                 results = [future.result() for future in waiting]
         for result in results:
             self._record(result)
-        for conversation in found:
-            if conversation.id in alone:
-                self.submit(conversation)
+        # A server is started anew for each set of options: each set once.
+        for conversation in sorted((c for c in found if c.id in alone), key=lambda c: (c.options, bool(c.datagrams))):
+            self.submit(conversation)
 
     def _together(self, found: list[Conversation]) -> None:
         """Conversations that do not disturb each other, in batches at the same time; recorded in their order."""
@@ -156,7 +156,7 @@ class Campaign:
     def _splits(self) -> None:
         """The splits of each vector, several vectors at the same time; those that flush the server alone, last."""
         groups = list(splits.groups(self.plan))
-        flushing = [group for group in groups if group.conversations[0].alone]
+        flushing = [group for group in groups if group.conversations[0].alone or group.conversations[0].options]
         place = None if self.target.immediate and len(groups) < FEW else workers.where(self.target)
         if place is None:
             flushing = groups

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mcconform import streams_meta
+from mcconform import streams_binary, streams_meta
 from mcconform.conversation import CasRef, Conversation, Part, Send, Settle, Step, width
 
 KEYS = (b"mcspec-a", b"mcspec-b", b"mcspec-c", b"mcspec-" + b"l" * 243)
@@ -126,11 +126,25 @@ def request(op: int, key: int, argument: int, *, flush: bool = False, meta: bool
     return (ODD[argument % len(ODD)],)
 
 
-def decode(data: bytes, name: str, *, flush: bool = False, meta: bool = True) -> Conversation:
-    """The conversation of some bytes; ``flush`` lets it flush the server, ``meta`` lets it speak the meta protocol."""
+def spoken_binary(op: int, key: int, argument: int, *, flush: bool = False) -> tuple[Part, ...]:
+    """One request of the binary protocol from three bytes; none that ends the connection."""
+    drawn = streams_meta.Drawn((KEYS[(0, 0, 0, 1, 1, 2, 2, 3)[key % 8]],), VALUES[argument % len(VALUES)])
+    rng = Random(op << 16 | key << 8 | argument)
+    return tuple(streams_binary.request(rng, drawn, foreign=flush, endings=False))
+
+
+def decode(data: bytes, name: str, *, flush: bool = False, meta: bool = True, binary: bool = False) -> Conversation:
+    """The conversation of some bytes; ``flush`` lets it flush the server, ``meta`` lets it speak the meta protocol.
+
+    With ``binary`` one of its connections speaks that.
+    """
     writer = _Writer()
     for at in range(0, len(data) - PER_OPERATION + 1, PER_OPERATION):
         op, key, argument, how = data[at : at + PER_OPERATION]
         conn = (0, 0, 0, 0, 1, 1, 2, 0)[how // 8 % 8] if how < 192 else 0
-        writer.write(conn, request(op, key, argument, flush=flush, meta=meta), how)
+        if binary and conn == 1:
+            parts = spoken_binary(op, key, argument, flush=flush)
+        else:
+            parts = request(op, key, argument, flush=flush, meta=meta)
+        writer.write(conn, parts, how)
     return Conversation(name, writer.finish())

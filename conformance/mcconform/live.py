@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcconform.observed_binary import as_text
 from mcspec import Fit, Outcome, Owed, Rules, State, World, counters, match, statistics
 from mcspec.cache import GONE
 from mcspec.pattern import STATISTICS
@@ -93,7 +94,7 @@ class Live:
         """Judge the numbers of a report that has come; whether they are right."""
         moment, *rest = self.moments[conn]
         self.moments[conn] = tuple(rest)
-        findings = statistics.judge(moment, data, self.base, self.rules)
+        findings = statistics.judge(moment, as_text(data), self.base, self.rules)
         self.passed.update(findings.held)
         self.fault = findings.fault
         return findings.fault is None

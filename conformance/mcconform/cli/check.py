@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from mcconform.conversation import Conversation
     from mcconform.targets import Target
 
+GENERATED = ("meta", "binary", "packet", "udp")
+"""The chapters beside the first whose requests are generated where one of their clauses is chosen."""
+
 Sink = NdjsonReport | FlagsReport
 
 EPILOG = """\b
@@ -134,6 +137,7 @@ def _check(
     allow_flush = options["allow_flush"] or ours(made)
     known = clauses.load()
     tally = Tally(known, chosen, options["level"])
+    generated = {clause.partition(".")[0] for clause in chosen}
     full = set(chosen) == set(known)
     plan = Plan(
         seed,
@@ -141,7 +145,10 @@ def _check(
         allow_flush,
         _wanted(set(chosen), full=full),
         rules=judged.rules,
-        meta=any(clause.startswith("meta.") for clause in chosen),
+        meta="meta" in generated,
+        binary="binary" in generated,
+        packet="packet" in generated,
+        udp="udp" in generated,
     )
     terminal = TerminalReport(console(), _address(made), shown)
     saved = SavedFailures(
@@ -221,6 +228,9 @@ def _wanted(chosen: set[str], *, full: bool) -> Callable[[Conversation], bool]:
 def _heads(clause: str, name: str) -> bool:
     """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
     parts, words = clause.split("."), name.split(".")
+    if words[:1] == ["enum"] and words[1] in GENERATED:
+        # These are about a chapter as a whole: what tells their requests apart is a number.
+        return parts[0] == words[1]
     if clause.startswith(("meta.line", "meta.key", "meta.flag")):
         # Rules that all meta commands have in common.
         return words[:1] == ["enum"] and words[1] in COMMANDS

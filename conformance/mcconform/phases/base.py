@@ -32,6 +32,12 @@ class Plan:
     """By which conversations are judged: some rules fork more than others."""
     meta: bool = True
     """Whether generators draw the meta protocol: a server that does not speak it may be judged without it."""
+    binary: bool = False
+    """Whether they draw the binary protocol; likewise."""
+    packet: bool = False
+    """Whether they draw packets, for a server that speaks nothing else."""
+    udp: bool = False
+    """Whether they draw datagrams."""
 
     def random(self, phase: str) -> random.Random:
         """A generator of random numbers of its own for each phase: what one draws does not move another."""
@@ -43,6 +49,7 @@ def plain(conversation: Conversation) -> bool:
     return (
         conversation.connections == (0,)
         and not conversation.options
+        and conversation.speech(0) == "text"
         and all(isinstance(step, Send | Settle) for step in conversation.steps)
         and all(step.literal() is not None for step in conversation.steps if isinstance(step, Send))
     )

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mcconform.conversation import Conversation, Settle, say
-from mcconform.phases import boundaries, boundaries_meta, enumerated_meta
+from mcconform.phases import boundaries, boundaries_meta, enumerated_binary, enumerated_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,11 +112,12 @@ def _store(word: str) -> Iterator[tuple[str, str]]:
 
 @cache
 def every() -> tuple[Conversation, ...]:
-    """Every request in every state, every flag of the meta commands, then what stands at the edges of sizes."""
+    """Every request in every state, every flag of the meta commands, what stands at the edges of sizes, and binary."""
     found = []
     for name, request in requests():
         for state, setup in STATES.items():
             steps = [say(0, setup)] if setup else []
             steps += [say(0, request), say(0, f"gets {KEY}\r\n")]
             found.append(Conversation(f"enum.{name}.{state}", (*steps, Settle())))
-    return (*found, *enumerated_meta.every(), *boundaries.every(), *boundaries_meta.every())
+    others = (enumerated_meta, boundaries, boundaries_meta, enumerated_binary)
+    return (*found, *(conversation for module in others for conversation in module.every()))

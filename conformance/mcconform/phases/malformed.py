@@ -1,22 +1,24 @@
 """Phase ``malformed``: garbage that knows the grammar, with a sentinel after it.
 
 Valid streams are bent: bytes flipped, dropped, doubled; words left out, swapped, replaced by limits of the grammar;
-line ends damaged; lengths that lie.  The first byte is never that of the binary protocol, which another chapter
-specifies, and no command of another chapter is written on purpose.
+line ends damaged; lengths that lie.  Text never begins with the first byte of the binary protocol; binary requests and
+packets are bent in streams of their own.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcconform import streams_binary, streams_packet
 from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Send, Settle
 from mcconform.generate import ODD, request
-from mcconform.streams_meta import EVERY, FLAGS, STRANGE
+from mcconform.streams_meta import EVERY, FLAGS, STRANGE, Drawn
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from mcconform.conversation import Part
     from mcconform.phases.base import Plan
 
 NUMBERS = (
@@ -36,7 +38,13 @@ def conversations(plan: Plan) -> Iterator[Conversation]:
     """As many as the plan asks for."""
     rng = plan.random("malformed")
     for number in range(plan.max_examples):
-        yield conversation(rng, f"malformed-{number}", meta=plan.meta)
+        name = f"malformed-{number}"
+        if plan.binary and number % 3 == 1:
+            yield broken_binary(rng, name, flush=plan.allow_flush)
+        elif plan.packet and number % 3 == 2:
+            yield broken_packets(rng, name, flush=plan.allow_flush)
+        else:
+            yield conversation(rng, name, meta=plan.meta)
 
 
 def conversation(rng: random.Random, name: str, *, meta: bool = True) -> Conversation:
@@ -50,6 +58,34 @@ def conversation(rng: random.Random, name: str, *, meta: bool = True) -> Convers
     count = rng.choice((0, 0, 0, 1, 2, 5))
     cuts = sorted({rng.randrange(len(stream)) for _ in range(count)}) if stream else ()
     return Conversation(name, (Send(0, (stream,), tuple(cuts)), Settle()))
+
+
+def broken_binary(rng: random.Random, name: str, *, flush: bool) -> Conversation:
+    """The same of the binary protocol: requests of which some lie, and bytes that are wrong."""
+    parts = _drawn(rng, streams_binary.request, flush=flush)
+    if parts[0][:1] != b"\x80":
+        parts[0] = b"\x80" + parts[0][1:]
+    return _broken(rng, name, parts, ())
+
+
+def broken_packets(rng: random.Random, name: str, *, flush: bool) -> Conversation:
+    """The same of the packet protocol."""
+    return _broken(rng, name, _drawn(rng, streams_packet.request, flush=flush), ("-B", "packet"))
+
+
+def _drawn(rng: random.Random, make: Callable[..., list[Part]], *, flush: bool) -> list[bytes]:
+    keys = (PREFIX + b"-a", PREFIX + b"-b")
+    parts: list[Part] = []
+    for _ in range(rng.randrange(1, 7)):
+        parts += make(rng, Drawn(keys, rng.choice((b"1", b"abc", b"", b"\x80\x81"))), foreign=flush)
+    # A cas unique that nobody has seen is a number like any other.
+    return [part if isinstance(part, bytes) else bytes(7) + b"\1" for part in parts]
+
+
+def _broken(rng: random.Random, name: str, parts: list[bytes], options: tuple[str, ...]) -> Conversation:
+    stream = b"".join(mutate(rng, part) if rng.random() < 0.3 else part for part in parts)
+    cuts = sorted({rng.randrange(len(stream)) for _ in range(rng.choice((0, 0, 1, 2, 5)))}) if stream else ()
+    return Conversation(name, (Send(0, (stream,), tuple(cuts)), Settle()), options=options)
 
 
 def piece(rng: random.Random, *, meta: bool = True) -> bytes:

@@ -42,6 +42,9 @@ SIZES = (2, 7)
 MOST_COUNTED = 8
 """The same for streams that read what a server counts: they run one after the other."""
 
+CUT = ((), ("-B", "packet"))
+"""Server options with which vectors are cut: none, and those that choose a protocol."""
+
 COMPOSITIONS = 2
 """Random compositions of each vector."""
 
@@ -59,8 +62,8 @@ class Group(NamedTuple):
 def groups(plan: Plan) -> Iterator[Group]:
     """The splits of the vectors of the selection that do not fail as they are."""
     rng = plan.random("splits")
-    sources = [c for c in picked() if plan.wanted(c) and c.clock == "none" and not c.options]
-    sources = [c for c in sources if c.id not in plan.failed and not _stops(c)]
+    sources = [c for c in picked() if plan.wanted(c) and c.clock == "none" and c.options in CUT]
+    sources = [c for c in sources if c.id not in plan.failed and not _stops(c) and not c.datagrams]
     seen: set[tuple[Step, ...]] = set()
     for source in sources:
         joined = join(source)

@@ -23,10 +23,10 @@ MOST_OPERATIONS = 40
 LEAST_OPERATIONS = 8
 
 
-def strategy(*, flush: bool, meta: bool = True) -> st.SearchStrategy[Conversation]:
+def strategy(*, flush: bool, meta: bool = True, binary: bool = False) -> st.SearchStrategy[Conversation]:
     """Conversations of up to ``MOST_OPERATIONS`` operations, drawn as one string of bytes."""
     drawn = st.binary(min_size=LEAST_OPERATIONS * PER_OPERATION, max_size=MOST_OPERATIONS * PER_OPERATION)
-    return drawn.map(lambda data: decode(data, "stateful", flush=flush, meta=meta))
+    return drawn.map(lambda data: decode(data, "stateful", flush=flush, meta=meta, binary=binary))
 
 
 def run(plan: Plan, submit: Submit) -> None:
@@ -42,7 +42,7 @@ def run(plan: Plan, submit: Submit) -> None:
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
-    @given(strategy(flush=plan.allow_flush, meta=plan.meta))
+    @given(strategy(flush=plan.allow_flush, meta=plan.meta, binary=plan.binary))
     def example(conversation: Conversation) -> None:
         nonlocal number
         number += 1

@@ -164,6 +164,7 @@ class SpawnTarget:
         self._lock = threading.Lock()
         self._tls = tls
         self._running: dict[tuple[str, ...], Process] = {(): Process(template, (), tls)}
+        self._refused: dict[tuple[str, ...], str] = {}
         self._last_death: str | None = None
         self.address = self._running[()].address.shown
 
@@ -185,13 +186,17 @@ class SpawnTarget:
                 self._last_death = death
                 running.stop()
                 raise DiedError(f"the server ended: {death}")
+            if options in self._refused:
+                # It would end again at once: there is no need to start it for every conversation.
+                raise UnsupportedError(self._refused[options])
             for other in [held for held in self._running if held and options]:
                 self._running.pop(other).stop()
             try:
                 self._running[options] = Process(self._template, options, self._tls)
             except UnreachableError as error:
                 if options:
-                    raise UnsupportedError(f"does not start with {shlex.join(options)}: {error}") from error
+                    self._refused[options] = f"does not start with {shlex.join(options)}: {error}"
+                    raise UnsupportedError(self._refused[options]) from error
                 raise
             if not options:
                 self.address = self._running[()].address.shown
