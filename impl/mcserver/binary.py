@@ -140,8 +140,8 @@ class Binary(Framing):
         at = start + head
         self._observe(data[pos:at])
         if entry is None:
-            # As in memcached the whole length of the body is dropped once more, behind extras and key.
-            return self._swallow(data, at, Skip(bodylen, wire.answer(opcode, opaque, wire.UNKNOWN)))
+            # memcached drops as many bytes as the whole body has, behind extras and key: those of the next request.
+            return self._swallow(data, at, Skip(bodylen - head, wire.answer(opcode, opaque, wire.UNKNOWN)))
         request = wire.Request(
             opcode, data[start : start + extlen], data[at - keylen : at], bodylen - head, opaque, cas
         )

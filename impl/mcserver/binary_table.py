@@ -14,7 +14,8 @@ class Opcode(NamedTuple):
     extras: tuple[int, ...]
     key_least: int
     key_most: int
-    #: Whether bytes may follow extras and key: a value, or what memcached takes for the next header (touch, gat, stat).
+    #: Whether a value may follow extras and key. memcached does not ask that of touch, gat and stat, and takes what
+    #: follows for the next header.
     more: bool
     #: Carries it out at once; None for a store (`mode`), for quit, and for those of SASL.
     run: Handler | None
@@ -44,10 +45,10 @@ _SHAPES: Final[tuple[tuple[tuple[int, ...], tuple[int, ...], int, int, bool], ..
         KEY_MAX,
         False,
     ),
-    ((wire.TOUCH, wire.GAT, wire.GATQ, wire.GATK, wire.GATKQ), (wire.FLAGS.size,), 1, KEY_MAX, True),
+    ((wire.TOUCH, wire.GAT, wire.GATQ, wire.GATK, wire.GATKQ), (wire.FLAGS.size,), 1, KEY_MAX, False),
     ((wire.FLUSH, wire.FLUSHQ), (0, wire.FLAGS.size), 0, 0, False),
     ((wire.NOOP, wire.VERSION, wire.QUIT, wire.QUITQ, wire.SASL_LIST), (0,), 0, 0, False),
-    ((wire.STAT,), (0,), 0, KEY_MAX, True),
+    ((wire.STAT,), (0,), 0, KEY_MAX, False),
     ((wire.SASL_AUTH, wire.SASL_STEP), (0,), 1, KEY_MAX, True),
 )
 
