@@ -20,6 +20,7 @@ from mcspec.arith_frames import (
     HEADER,
     KEY_LONG,
     NO_KEY,
+    SOUND,
 )
 from mcspec.pattern import VERSION, Fit, Framed
 
@@ -46,6 +47,9 @@ TEXTS = {
     NO_MEMORY: b"Out of memory allocating item",
 }
 """The body of each refusal."""
+
+VERBOSITY = 0x1B
+"""An opcode that is written down elsewhere, and that no release has known."""
 
 NO_CREATE = 0xFFFFFFFF
 """The expiration with which incr and decr do not create an item."""
@@ -171,12 +175,36 @@ def longest_body(rules: Rules) -> int:
     return rules.limits.body if rules.traits.body_limit == "refused" else 2**32 - 1
 
 
-def read(data: bytes, rules: Rules) -> Request | Refusal:
-    """Read one request; `data` are its header, extras and key, whole."""
+def need(data: bytes, rules: Rules) -> int:
+    """Bytes that must have come before a request is looked at: header, extras and key; `data` are those that have.
+
+    A server with that trait looks at the header alone, and refuses what that tells to be wrong.
+    """
+    if len(data) < HEADER:
+        return HEADER
     head = header(data)
+    if rules.traits.header_first == "yes" and refused(head, rules) is not None:
+        return HEADER
+    return rules.functions.header_need(len(data), head.magic, head.keylen, head.extlen)
+
+
+def read(data: bytes, rules: Rules) -> Request | Refusal:
+    """Read one request; `data` are as many bytes as it `need`s."""
+    head = header(data)
+    refusal = refused(head, rules)
+    if refusal is not None:
+        return refusal
+    command = OPCODES[head.opcode]
+    extras, key = data[HEADER : HEADER + head.extlen], data[HEADER + head.extlen :]
+    length = rules.functions.value_length(head.keylen, head.extlen, head.bodylen) if command.valued else 0
+    return Request(head.opcode, command, key, extras, length, head.opaque, head.cas, _clauses(data, head, key, rules))
+
+
+def refused(head: Header, rules: Rules) -> Refusal | None:
+    """The refusal of a request for what stands in its header; None if it is carried out."""
     functions = rules.functions
     kind = functions.header_class(
-        len(data),
+        functions.header_need(HEADER, head.magic, head.keylen, head.extlen),
         head.magic,
         head.keylen,
         head.extlen,
@@ -185,23 +213,26 @@ def read(data: bytes, rules: Rules) -> Request | Refusal:
         longest_body=longest_body(rules),
         longest_key=rules.limits.key,
     )
+    if kind == CONTRADICTS and rules.traits.contradiction == "shape":
+        kind = KEY_LONG if head.keylen > rules.limits.key else SOUND
     if kind in _FAULTS:
         status, clause = _FAULTS[kind]
         return Refusal(head.opcode, status, head.opaque, ("binary.header.order", clause), closes=True)
-    rest = functions.value_length(head.keylen, head.extlen, head.bodylen)
     command = OPCODES.get(head.opcode)
     if command is None:
-        return _unknown(head, rest, rules)
+        return _unknown(head, rules)
     fault = _shape(head, command, rules)
     if fault is not None:
         return Refusal(head.opcode, INVALID, head.opaque, ("binary.shape.refused", fault), closes=True)
     if command.word in SASL:
-        return Refusal(head.opcode, UNKNOWN, head.opaque, ("binary.sasl.off",), swallow=rest)
-    extras, key = data[HEADER : HEADER + head.extlen], data[HEADER + head.extlen :]
-    if command.valued and rules.traits.body_limit == "none":
-        rest = arith.signed32(rest)
-    length = rest if command.valued else 0
-    return Request(head.opcode, command, key, extras, length, head.opaque, head.cas, _clauses(data, head, key, rules))
+        rest = functions.value_length(head.keylen, head.extlen, head.bodylen)
+        return Refusal(head.opcode, UNKNOWN, head.opaque, ("binary.sasl.off",), swallow=_behind(head, rest, rules))
+    return None
+
+
+def _behind(head: Header, rest: int, rules: Rules) -> int:
+    """Bytes to drop of a refused body: those behind its key, or all of them where only the header was looked at."""
+    return max(0, arith.signed32(head.bodylen)) if rules.traits.header_first == "yes" else rest
 
 
 _FAULTS = {
@@ -232,21 +263,24 @@ def _shape(head: Header, command: Opcode, rules: Rules) -> str | None:
         return "binary.shape.extras"
     if not functions.key_right(head.keylen, command.key):
         return "binary.shape.key" if command.key == A_KEY else "binary.shape.no-key"
+    if functions.value_length(head.keylen, head.extlen, head.bodylen) < 0:
+        return "binary.shape.surplus"
     if not functions.body_right(head.keylen, head.extlen, head.bodylen, valued=command.valued):
         reads_on = rules.traits.surplus_body == "next-header" and command.word in ("touch", "gat", "stat")
         return None if reads_on else "binary.shape.surplus"
     return None
 
 
-def _unknown(head: Header, rest: int, rules: Rules) -> Refusal:
-    clause = "binary.unknown.verbosity" if head.opcode == 0x1B else "binary.unknown.opcode"
+def _unknown(head: Header, rules: Rules) -> Refusal:
+    clause = "binary.unknown.verbosity" if head.opcode == VERBOSITY else "binary.unknown.opcode"
     clauses: tuple[str, ...] = ("binary.unknown.status", clause)
+    if head.bodylen:
+        clauses = (*clauses, "binary.unknown.body")
+    rest = rules.functions.value_length(head.keylen, head.extlen, head.bodylen)
     if rules.traits.unknown_body == "key-twice":
         # The whole body is dropped, although extras and key were taken from it already.
         rest = max(0, arith.signed32(head.bodylen))
-    if head.bodylen:
-        clauses = (*clauses, "binary.unknown.body")
-    return Refusal(head.opcode, UNKNOWN, head.opaque, clauses, swallow=rest)
+    return Refusal(head.opcode, UNKNOWN, head.opaque, clauses, swallow=_behind(head, rest, rules))
 
 
 # ---------------------------------------------------------------------------------------------------- packets sent

@@ -311,10 +311,9 @@ def too_large(request: Request) -> Refusal:
     if request.command.quiet:
         clauses = ("binary.quiet.error", *clauses)
     details = ((counters.SET, request.key),)
-    swallow = max(0, request.length)
     might = ("store_too_large",)
     return binary.Refusal(
-        request.opcode, binary.TOO_LARGE, request.opaque, clauses, swallow, might=might, details=details
+        request.opcode, binary.TOO_LARGE, request.opaque, clauses, request.length, might=might, details=details
     )
 
 

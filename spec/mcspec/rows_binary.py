@@ -23,25 +23,15 @@ def magic_wrong(conn: Conn, _context: Context) -> bool:
     return len(conn.buffer) >= HEADER and conn.buffer[0] != REQUEST
 
 
-def _need(conn: Conn, context: Context) -> int:
-    """Bytes that must have come before the request is looked at."""
-    held = len(conn.buffer)
-    if held < HEADER:
-        return HEADER
-    head = binary.header(conn.buffer)
-    return context.rules.functions.header_need(held, head.magic, head.keylen, head.extlen)
-
-
 def head_here(conn: Conn, context: Context) -> bool:
     """Header, extras and key have come."""
-    return len(conn.buffer) >= _need(conn, context)
+    return len(conn.buffer) >= binary.need(conn.buffer, context.rules)
 
 
-def head_endless(conn: Conn, context: Context) -> bool:
-    """Extras and key are longer than what a server with that trait can hold of a request, and it is full."""
+def head_endless(conn: Conn, context: Context) -> bool | None:
+    """Extras and key are longer than what a read buffer holds, and it is full (maybe: who holds more may go on)."""
     limit = context.rules.limits.read_buffer
-    bounded = context.rules.traits.long_head == "closes"
-    return bounded and len(conn.buffer) >= limit and _need(conn, context) > limit
+    return None if len(conn.buffer) >= limit and binary.need(conn.buffer, context.rules) > limit else False
 
 
 def wants_body(conn: Conn, context: Context) -> bool:
@@ -62,7 +52,7 @@ def _fits(conn: Conn, context: Context) -> bool:
     request, rules = conn.request, context.rules
     assert isinstance(request, binary.Request)  # asked of stores only
     flags = int.from_bytes(request.extras[:4], "big")
-    return request.length >= 0 and rules.functions.fits(request.key, flags, request.length, rules)
+    return rules.functions.fits(request.key, flags, request.length, rules)
 
 
 def refused_for_good(conn: Conn, _context: Context) -> bool:
@@ -95,15 +85,17 @@ def hang_up(turn: Turn, context: Context) -> tuple[Turn, ...]:
 
 def overflow(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Close without an answer, for want of room."""
-    return owe(turn, Owed((), ("binary.header.waits",)), leaving=True)
+    return owe(turn, Owed((), ("binary.header.endless",)), leaving=True)
 
 
 def cut_head(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Take header, extras and key off the buffer and read them."""
     conn = turn.conn
-    end = _need(conn, context)
+    end = binary.need(conn.buffer, context.rules)
     head = conn.buffer[:end]
     request = context.rules.functions.read(head, context.rules)
+    if end > HEADER:
+        request = request._replace(clauses=("binary.header.waits", *request.clauses))
     if not conn.line and context.rules.protocol == "auto":
         # The first request of the connection: what came before it is remembered as its line.
         request = request._replace(clauses=("binary.choice.first-byte", *request.clauses))
@@ -187,8 +179,8 @@ _S, _E = State, Event
 ROWS: Table = {
     (_S.NEW_CMD, _E.TURN): (
         Row(magic_wrong, hang_up, _S.CLOSING, ("binary.header.magic",)),
+        Row(head_endless, overflow, _S.CLOSING, ("binary.header.endless",)),
         Row(head_here, cut_head, _S.PARSE_CMD),
-        Row(head_endless, overflow, _S.CLOSING),
         Row(replies_queued, nothing, _S.MWRITE, ("binary.stream.prompt",)),
         Row(always, nothing, _S.WAITING),
     ),

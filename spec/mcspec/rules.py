@@ -178,8 +178,11 @@ class Traits(NamedTuple):
     surplus_body: str = "refused"
     """binary.shape.surplus: what is too much behind touch, gat and stat is `refused`, or the `next-header`."""
 
-    long_head: str = "waits"
-    """binary.header.waits: extras and key beyond a read buffer are waited for (`waits`), or it `closes` (1.6.0 on)."""
+    header_first: str = "no"
+    """binary.header.waits: a refusal waits for extras and key (`no`), or the header suffices (`yes`, up to 1.5.22)."""
+
+    contradiction: str = "unknown"
+    """binary.header.contradicts: lengths that contradict are `unknown` commands, or a wrong `shape` (up to 1.4.32)."""
 
     stat_words: str = "whole"
     """binary.stat.beginning: sub-commands of stat are `whole` words, or some have only to be `begun`."""

@@ -17,7 +17,8 @@ TRAITS = [(name, trait) for name in RELEASES for trait in profiles.load(name).tr
 
 def test_there_are_profiles() -> None:
     """Base comes first."""
-    assert profiles.names() == ["base", "memcached-1.6.18", "memcached-1.6.39", "memcached-1.6.45"]
+    releases = ["memcached-1.4.24", "memcached-1.5.22", "memcached-1.6.18", "memcached-1.6.39", "memcached-1.6.45"]
+    assert profiles.names() == ["base", *releases]
 
 
 @pytest.mark.parametrize(("name", "trait"), TRAITS)
@@ -51,6 +52,7 @@ def test_base_lists_every_fork() -> None:
 
 def test_matching_by_version() -> None:
     """`auto` picks the release, and base for anything else."""
+    assert profiles.match(b"1.4.24") == "memcached-1.4.24"
     assert profiles.match(b"1.6.18") == "memcached-1.6.18"
     assert profiles.match(b"1.6.39") == "memcached-1.6.39"
     assert profiles.match(b"1.6.45") == "memcached-1.6.45"
