@@ -194,7 +194,9 @@ def queue(live: Live, conn: int, outcome: Outcome, *, counting: bool) -> list[Li
         # Some releases write all they have after each retrieval, after mn and after a value that came in more than one
         # read (it is the first request to be completed in a chunk), and all of them after so many requests.
         retrieval = bool(owed.pieces) and owed.pieces[-1] in _ENDINGS
-        opens = index == 0 or retrieval or len(outcome.owed) >= _BATCH
+        # Of binary replies they write some at once and some later: a NOOP's and most errors, but no miss of a get.
+        binary = bool(owed.pieces) and isinstance(owed.pieces[0], bytes) and owed.pieces[0][:1] == b"\x81"
+        opens = index == 0 or retrieval or binary or len(outcome.owed) >= _BATCH
     return lives
 
 

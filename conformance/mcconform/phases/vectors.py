@@ -28,7 +28,8 @@ def picked() -> tuple[Conversation, ...]:
     for entry in sorted(folder.iterdir(), key=lambda file: file.name):
         if not entry.name.endswith(".jsonl"):
             continue
-        for number, line in enumerate(entry.read_text(encoding="utf-8").splitlines(), 1):
+        # Not splitlines: 0x85, which is a line end in Unicode, stands for a byte here.
+        for number, line in enumerate(entry.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
             try:
                 conversation = loads(line)
             except ValueError as error:
