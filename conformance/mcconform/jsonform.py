@@ -146,7 +146,8 @@ def read(path: Path) -> Iterator[Conversation]:
     Raises:
         ValueError: naming the file and line of what is not a conversation.
     """
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines: 0x85, which is a line end in Unicode, stands for a byte here.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:

@@ -96,7 +96,9 @@ def _silent(request: Request, said: Said) -> bool:
 
 def refusal(refused: Refusal) -> Owed:
     """The packet of a refusal."""
-    pieces = binary.reply(refused.opcode, refused.opaque, refused.status, value=binary.TEXTS[refused.status])
+    pieces = binary.reply(
+        refused.opcode, refused.opaque, refused.status, value=refused.body or binary.TEXTS[refused.status]
+    )
     clauses = ("binary.reply.error", *refused.clauses)
     return Owed(pieces, clauses, might=refused.might, details=refused.details)
 
@@ -260,7 +262,7 @@ def store(request: Request, value: bytes, cache: Cache, since: Now, now: Now, ru
         if end.status == store_rules.NO_MEMORY:
             after = rules.functions.oversize(after, word, key)
         status, clause = _ended(word, mode, end.status)
-        clauses = (*end.clauses, *_unsigned(exptime), *_with_cas(request), clause)
+        clauses = (*end.clauses, "binary.store.value", *_unsigned(exptime), *_with_cas(request), clause)
         item = end.item if status == binary.OK else None
         if not joins and status == binary.OK and not rules.functions.fits(key, flags, len(value) + 1, rules):
             clauses = (*clauses, "binary.store.largest")
@@ -367,24 +369,26 @@ _UNCLEAR = (b"sizes_enable", b"sizes_disable")
 
 def _stat(request: Request, cache: Cache, _now: Now, rules: Rules) -> tuple[Done, ...]:
     name = request.key
-    clauses = (*request.clauses, "binary.reply.opaque")
     if name in _UNCLEAR or (name.startswith(b"detail") and not rules.dumps_allowed):
-        return (Done(cache, Owed((), clauses), "what this sub-command of stat shows depends on the release"),)
-    if rules.traits.stat_words == "begun" and name not in _REPORTS:
-        clauses = (*clauses, "binary.stat.beginning")
-        if any(word.startswith(name) for word in _BEGINNINGS):
-            return (Done(cache, Owed((), clauses), "a sub-command of stat that has only begun is read beyond its end"),)
-        name = next((word for word in _BEGINNINGS if name.startswith(word)), name)
-    found = _REPORTS.get(name)
-    if found is None:
-        return (_done(request, cache, Said(binary.NOT_FOUND, ("binary.stat.unknown",))),)
+        return (Done(cache, Owed((), request.clauses), "what this sub-command of stat shows depends on the release"),)
+    if name in _REPORTS:
+        return (_reported(request, cache, _REPORTS[name], ()),)
+    unknown = _done(request, cache, Said(binary.NOT_FOUND, ("binary.stat.unknown",)))
+    begun = next((word for word in _BEGINNINGS if name.startswith(word)), None)
+    if begun is None:
+        return (unknown,)
+    clauses = (*unknown.owed.clauses, "binary.stat.beginning")
+    refused = unknown._replace(owed=unknown.owed._replace(clauses=clauses))
+    return refused, _reported(request, cache, _REPORTS[begun], ("binary.stat.beginning",))
+
+
+def _reported(request: Request, cache: Cache, found: _Report, why: tuple[str, ...]) -> Done:
     pieces: tuple[Piece, ...] = (binary.rows(found.text, request.opcode, request.opaque),)
     if found.report == statistics.PREFIXES:
         pieces += binary.reply(request.opcode, request.opaque)
     report = Report(found.report, cache) if found.report else None
-    return (
-        Done(cache, Owed(pieces, (*clauses, "binary.stat.stream", found.clause), counts=found.counts, report=report)),
-    )
+    clauses = (*request.clauses, "binary.reply.opaque", "binary.stat.stream", found.clause, *why)
+    return Done(cache, Owed(pieces, clauses, counts=found.counts, report=report))
 
 
 _PLAIN: dict[str, Callable[[Request, Cache, Now, Rules], tuple[Done, ...]]] = {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from mcspec import (
+    access,
     admin,
     arith,
     arith_frames,
@@ -184,11 +185,14 @@ class Traits(NamedTuple):
     contradiction: str = "unknown"
     """binary.header.contradicts: lengths that contradict are `unknown` commands, or a wrong `shape` (up to 1.4.32)."""
 
-    stat_words: str = "whole"
-    """binary.stat.beginning: sub-commands of stat are `whole` words, or some have only to be `begun`."""
-
     automove_window: str = "bounded"
     """admin.slabs.window: a window is `bounded`, or `any` (up to 1.6.44)."""
+
+    auth_line: str = "strict"
+    """access.ascii.set: the line of a token is `strict`, or its `words` are those of any line (up to 1.6.39)."""
+
+    auth_replies: str = "each"
+    """access.ascii.each-answered: of what strangers are refused `each` is answered, or the `last` of a read only."""
 
     datagram_end: str = "forgotten"
     """udp.end.value: what is left of a request at the end of a datagram is `forgotten`, or a value is `read-on`."""
@@ -228,6 +232,8 @@ class Functions(NamedTuple):
     body_right: Callable[..., bool] = arith_frames.body_right
     packet_class: Callable[[int, int, int], int] = arith_frames.packet_class
     packet_value: Callable[[int, int], int] = arith_frames.packet_value
+    known: Callable[[bytes, bytes, Rules], bool] = access.known
+    admitted: Callable[[int, str, Rules], bool] = access.admitted
     datagram_accepted: Callable[[int, int], bool] = arith_frames.datagram_accepted
     datagrams: Callable[[int, int], int] = arith_frames.datagrams
     piece_length: Callable[[int, int, int], int] = arith_frames.piece_length
