@@ -1,7 +1,8 @@
 """Judging what was recorded: transcripts of sends and receives, without a server.
 
 A transcript is a sequence of steps `{"conn": c, "send": text}` and `{"conn": c, "recv": text, "settled": bool,
-"eof": bool, "quiet": bool}`, over UDP `{"conn": c, "datagram": text}`; texts are latin-1. `settled` says that the sentinel (`version`) sent just before was
+"eof": bool, "quiet": bool}`, over UDP `{"conn": c, "datagram": text}`; texts are latin-1. The first
+step may name the `options` of the server. `settled` says that the sentinel (`version`) sent just before was
 answered, `eof` that the server closed, and `quiet` (optional) that a second passed without another byte.
 """
 
@@ -12,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mcconform import options
 from mcconform.oracle import Oracle
 from mcspec import Now, Rules, describe
 from mcspec.pattern import VERSION
@@ -33,7 +35,9 @@ def judge(steps: Iterable[Step], rules: Rules, *, used: bool = False, now: Now =
     Raises:
         ValueError: if a step is neither a send nor a receive.
     """
-    oracle = Oracle(rules, alone=not used, used=used)
+    steps = tuple(steps)
+    wanted = steps[0].get("options", ()) if steps and isinstance(steps[0], Mapping) else ()
+    oracle = Oracle(options.apply(rules, wanted), alone=not used, used=used)
     opened: set[int] = set()
     version = {describe(oracle.worlds[0].cache, (VERSION,))}
     for step in steps:

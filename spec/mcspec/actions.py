@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcspec import answers, arith, meta, meta_answers, meta_store, text
+from mcspec import access, answers, arith, meta, meta_answers, meta_store, text
 from mcspec.machine import STORES, STREAMS, Conn, Headers, Packets, State, Turn
 from mcspec.pattern import Owed
 
@@ -53,7 +53,7 @@ def execute(turn: Turn, context: Context) -> tuple[Turn, ...]:
     request = turn.conn.request
     if isinstance(request, meta.Line):
         return finish(turn, meta_answers.carry_out(request, turn.cache, context.now, context.rules))
-    assert not isinstance(request, meta.MetaStore | Headers | Packets)  # wants_value and too_large stand before execute
+    assert not isinstance(request, meta.MetaStore | Headers | Packets | access.Token)  # these have rows before it
     return finish(turn, answers.carry_out(request, turn.cache, context.now, context.rules))
 
 

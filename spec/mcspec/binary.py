@@ -144,7 +144,7 @@ class Request(NamedTuple):
 class Refusal(NamedTuple):
     """A refusal: the status, the bytes that are dropped before it is sent, and whether the connection closes after it.
 
-    `counts`, `might` and `details` are what is counted, as in `Owed`.
+    `might` and `details` are what is counted, as in `Owed`; `body` is a text other than that of the status.
     """
 
     opcode: int
@@ -155,6 +155,7 @@ class Refusal(NamedTuple):
     closes: bool = False
     might: tuple[str, ...] = ()
     details: tuple[tuple[int, bytes], ...] = ()
+    body: bytes = b""
 
 
 def header(data: bytes) -> Header:
@@ -224,7 +225,7 @@ def refused(head: Header, rules: Rules) -> Refusal | None:
     fault = _shape(head, command, rules)
     if fault is not None:
         return Refusal(head.opcode, INVALID, head.opaque, ("binary.shape.refused", fault), closes=True)
-    if command.word in SASL:
+    if command.word in SASL and rules.authentication != "sasl":
         rest = functions.value_length(head.keylen, head.extlen, head.bodylen)
         return Refusal(head.opcode, UNKNOWN, head.opaque, ("binary.sasl.off",), swallow=_behind(head, rest, rules))
     return None

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcspec import rows_binary, rows_packet
+from mcspec import rows_access, rows_binary, rows_packet
 from mcspec.actions import (
     answer_refused,
     cut_line,
@@ -62,7 +62,22 @@ from mcspec.guards import (
     too_large,
     wants_value,
 )
-from mcspec.machine import BINARY, PACKET, STREAMS, TEXT, Conn, Context, Event, Row, State, Stream, Table, Turn, name
+from mcspec.machine import (
+    BINARY,
+    PACKET,
+    STRANGER,
+    STREAMS,
+    TEXT,
+    Conn,
+    Context,
+    Event,
+    Row,
+    State,
+    Stream,
+    Table,
+    Turn,
+    name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,8 +154,12 @@ TABLE: Table = {
 """The table of the text protocol, classic and meta."""
 
 FRAMINGS: Mapping[str, Table] = {
-    BINARY: {**shared(STREAMS[BINARY]), **rows_binary.ROWS},
+    BINARY: {
+        **shared(STREAMS[BINARY]),
+        **{at: (*rows_access.SASL.get(at, ()), *rows) for at, rows in rows_binary.ROWS.items()},
+    },
     PACKET: {**shared(STREAMS[PACKET]), **rows_packet.ROWS},
+    STRANGER: {**shared(STREAMS[STRANGER]), **rows_access.STRANGERS},
 }
 """The tables of the protocols that are framed in another way."""
 
@@ -157,6 +176,8 @@ for _protocol, _table in FRAMINGS.items():
 
 def spoken(first: int, rules: Rules) -> str:
     """The protocol of a connection whose first byte is `first`."""
+    if rules.authentication:
+        return BINARY if rules.authentication == "sasl" else STRANGER
     if rules.protocol == "auto":
         return BINARY if first == MAGIC else TEXT
     return TEXT if rules.protocol == "ascii" else rules.protocol
@@ -164,7 +185,7 @@ def spoken(first: int, rules: Rules) -> str:
 
 def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context) -> tuple[Turn, ...]:
     """Let `event` happen to a connection and run it to quiescence: every allowed world."""
-    rules = context.rules
+    rules, undecided = context.rules, not conn.protocol
     protocol = conn.protocol or (rules.functions.spoken(chunk[0], rules) if chunk else TEXT)
     table = rules.table if protocol == TEXT else rules.framings.get(protocol)
     if table is None:
@@ -179,13 +200,33 @@ def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context)
     while todo:
         turn = todo.pop()
         if turn.unspecified is None:
+            if turn.conn.protocol not in ("", protocol):
+                # A stranger was let in: it speaks text from here on, in this world.
+                protocol = turn.conn.protocol
+                table = rules.table if protocol == TEXT else rules.framings[protocol]
             rows = table.get((turn.conn.state, Event.TURN))
             moved = _take(turn, rows, context) if rows else []
             if moved:
                 todo += moved
                 continue
         finished.append(turn)
-    return tuple(finished)
+    told = _TOLD.get((rules.authentication, rules.protocol)) if chunk and undecided else None
+    return tuple(finished if told is None else [_because(turn, told) for turn in finished])
+
+
+_TOLD = {
+    **{("sasl", protocol): "access.protocol.sasl" for protocol in ("auto", "binary")},
+    **{("ascii", protocol): "access.protocol.tokens" for protocol in ("auto", "ascii")},
+    ("", "ascii"): "access.protocol.ascii",
+    ("", "binary"): "access.protocol.binary",
+}
+"""The clauses by which connections speak what the server was told to speak."""
+
+
+def _because(turn: Turn, clause: str) -> Turn:
+    """The first that is owed rests on a clause more."""
+    first = tuple(one._replace(clauses=(clause, *one.clauses)) for one in turn.owed[:1])
+    return turn._replace(owed=(*first, *turn.owed[1:]))
 
 
 def _take(turn: Turn, rows: tuple[Row, ...], context: Context) -> list[Turn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcspec import arith, binary, meta, text
+from mcspec import access, arith, binary, meta, text
 from mcspec.machine import STORES
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def leaving(conn: Conn, _context: Context) -> bool:
 
 def holds_value(conn: Conn, _context: Context) -> bool:
     """A value is being received."""
-    return conn.need > 0 and isinstance(conn.request, STORES | binary.Request)
+    return conn.need > 0 and isinstance(conn.request, STORES | binary.Request | access.Token)
 
 
 def holds_swallow(conn: Conn, _context: Context) -> bool:

@@ -87,6 +87,15 @@ class Limits(NamedTuple):
     packet_data: int = 1024
     """Bytes: the most data of a packet that is no store. Chosen."""
 
+    auth_line: int = 6
+    """Bytes, LF included: a line of a stranger that is no longer says nothing. Measured (1.6.44)."""
+
+    auth_token: int = 16384
+    """Bytes of the longest token of ASCII authentication. Measured (1.6.42)."""
+
+    mechanism: int = 32
+    """Bytes of the longest name of a SASL mechanism. Measured."""
+
     datagram: int = 1392
     """Bytes of a message that a datagram holds behind its header. Measured."""
 

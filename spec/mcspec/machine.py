@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import admin, binary, meta, packet, text
+from mcspec import access, admin, binary, meta, packet, text
 from mcspec.cache import Cache, Now
 from mcspec.pattern import Owed
 
 if TYPE_CHECKING:
     from mcspec.rules import Rules
 
-TEXT, BINARY, PACKET = "text", "binary", "packet"
-"""The protocols that a connection may speak."""
+TEXT, BINARY, PACKET, STRANGER = "text", "binary", "packet", "stranger"
+"""The protocols that a connection may speak; the last one until it is let in."""
 
 Packets = packet.Asked | packet.Refused | packet.BadLength
 Headers = binary.Request | binary.Refusal
-Request = text.Request | meta.Line | meta.MetaStore | admin.Said | Headers | Packets
+Request = text.Request | meta.Line | meta.MetaStore | admin.Said | Headers | Packets | access.Token
 STORES = text.Store | meta.MetaStore
 """The requests of lines that a value follows."""
 
@@ -63,6 +63,7 @@ class Conn(NamedTuple):
     `since` is the moment of the store line, from which its exptime counts. `parts` counts the chunks that the present
     request has come in, `erred` remembers that the last one was refused, `queued` that replies wait to be written,
     `leaving` that the connection closes after them. `protocol` is empty until the first byte has decided it for ever.
+    `standing` says whether the connection was let in (`access`).
     """
 
     state: State = State.LISTENING
@@ -76,6 +77,7 @@ class Conn(NamedTuple):
     parts: int = 0
     erred: bool = False
     protocol: str = ""
+    standing: str = ""
 
 
 class Stream(NamedTuple):
@@ -139,7 +141,11 @@ _OF_PACKETS = Stream(
     refused=packet.is_error,
 )
 
-STREAMS: dict[str, Stream] = {"": _OF_TEXT, TEXT: _OF_TEXT, BINARY: _OF_BINARY, PACKET: _OF_PACKETS}
+STREAMS: dict[str, Stream] = {
+    **dict.fromkeys(("", TEXT, STRANGER), _OF_TEXT),
+    BINARY: _OF_BINARY,
+    PACKET: _OF_PACKETS,
+}
 """The clauses of streams, by protocol."""
 
 

@@ -38,6 +38,7 @@ COMPOSED = {
         ("binary", 95, 93),
         ("udp", 25, 20),
         ("packet", 60, 60),
+        ("access", 35, 25),
     ],
 )
 def test_size_of_the_chapters(chapter: str, least: int, rules: int) -> None:
@@ -53,7 +54,7 @@ def test_code_and_text_agree() -> None:
     for file in SPEC.glob("*.py"):
         named |= set(
             re.findall(
-                r'"((?:text|meta|stats|admin|memory|binary|packet|udp)\.[a-z]+\.[a-z0-9-]+)"',
+                r'"((?:text|meta|stats|admin|memory|binary|packet|udp|access)\.[a-z]+\.[a-z0-9-]+)"',
                 file.read_text(encoding="utf-8"),
             )
         )
