@@ -49,6 +49,9 @@ class Reassembly:
         """Take one datagram: a whole message, what is wrong with it, or None while more must come."""
         if len(data) == arith_frames.FRAME and not any(data[2:]):
             return None  # some releases send the header alone where they have nothing to say
+        if len(data) == arith_frames.FRAME and data[4:] == bytes(4):
+            # What some send where they have nothing to say: clients pass over it.
+            return None
         if len(data) <= arith_frames.FRAME:
             return Fault("a datagram with a frame header and some of the answer")
         request, number, total, reserved = (int.from_bytes(data[at : at + 2], "big") for at in (0, 2, 4, 6))

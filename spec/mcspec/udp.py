@@ -137,11 +137,20 @@ def _left(turn: Turn, rules: Rules) -> str | None:
 
 
 def _by_value(owed: Owed) -> list[Owed]:
-    """A retrieval of several values as several messages, the last with END; what is counted goes with the first."""
+    """A retrieval of several values as several messages; what is counted goes with the first.
+
+    END goes with the value of the last key, and by itself where that was not found.
+    """
     starts = [at for at, piece in enumerate(owed.pieces) if isinstance(piece, bytes) and piece.startswith(b"VALUE ")]
-    if len(starts) < 2 or owed.pieces[-1] != b"END\r\n":
+    if not starts or owed.pieces[-1] != b"END\r\n":
+        return [owed]
+    head, words = owed.pieces[starts[-1]], owed.request.split()
+    assert isinstance(head, bytes)  # it begins a value
+    apart = head.split(b" ")[1] != words[-1] if words else False
+    if len(starts) < 2 and not apart:
         return [owed]
     clauses = (*owed.clauses, "udp.reply.values")
+    starts += [len(owed.pieces) - 1] if apart else []
     ends = [*starts[1:], len(owed.pieces)]
     pieces = [owed.pieces[at:end] for at, end in zip(starts, ends, strict=True)]
     first = owed._replace(pieces=pieces[0], clauses=clauses)
