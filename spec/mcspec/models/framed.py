@@ -36,8 +36,8 @@ class Ask(NamedTuple):
     `reply` is due with the byte number `due`, at which the connection also closes if it `closes`; None where the
     request is silent, `quiet` where that is because of its code. `holds` are the bytes that a server must have before
     it goes on, so that it holds fewer, and `leaves` what the cache holds at the end. An `unfinished` request has more
-    bytes than are ever sent. One that is `steady` is answered the same whatever was stored before it. `law` is the one
-    that anything wrong with this request breaks; "" where that depends on what is wrong.
+    bytes than are ever sent. One that is `steady`, or closes, is answered the same whatever was stored before it.
+    `law` is the one that anything wrong with this request breaks; "" where that depends on what is wrong.
     """
 
     name: str
@@ -63,9 +63,12 @@ class Wire(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Each so-manieth request of the menu, and how many requests follow another in its last chunk."""
+    """Where a request may stand behind another in its last chunk.
 
-    every: int
+    That is before its first byte and after each so-manieth (`apart`); in each of these states so many do (`behind`).
+    """
+
+    apart: int
     behind: int
 
 
@@ -111,12 +114,12 @@ class Automaton:
     def __init__(self, wire: Wire, bounds: Bounds, rules: Rules, start: Cache) -> None:
         self.wire, self.bounds, self.start = wire, bounds, start
         self.context = Context(NOW, rules._replace(protocol=wire.protocol), 0)
-        self.menu = wire.menu(rules)[:: bounds.every]
-        self.steady = [ask for ask in self.menu if ask.steady]
+        self.menu = wire.menu(rules)
+        self.others = [ask for ask in self.menu if ask.steady or ask.closes]
         self.sends = [Move("client", "server", f"begins {ask.name}") for ask in self.menu]
         self.goes_on = Move("client", "server", "sends the next byte")
         self.rests = [Move("client", "server", f"sends all that is left of {ask.name}") for ask in self.menu]
-        self.joins = [Move("client", "server", f"sends all that is left, and {ask.name}") for ask in self.steady]
+        self.joins = [Move("client", "server", f"sends all that is left, and {ask.name}") for ask in self.others]
         self.ends = {event: Move("client", "server", f"ends ({event.value})") for event in (Event.EOF, Event.RESET)}
         self.late = Move("client", "server", "sends something after the end")
         (opened,) = feed(Conn(), Event.CONNECT, b"", start, self.context)
@@ -156,7 +159,7 @@ class Automaton:
             ended = after.state is State.CLOSED and not replies and cache == stream.cache
             yield move, stream if ended else stream._replace(wrong="end")
         if stream.conn.state is State.CLOSED:
-            for ask in self.steady:
+            for ask in self.others:
                 same = self.fed(stream.conn, Event.DATA, ask.data, stream.cache) == (stream.conn, stream.cache, ())
                 yield self.late, stream if same else stream._replace(wrong="closed")
             return
@@ -164,9 +167,9 @@ class Automaton:
             cache = self.start if stream.ask < 0 else stream.cache
             yield self.byte(stream.conn, number, stream.at, cache)
             yield self.rest(stream.conn, number, stream.at, cache)
-            for turn in range(self.bounds.behind):
-                # In every state some requests stand behind: each in turn.
-                behind = (number + stream.at * self.bounds.behind + turn) % len(self.steady)
+            for turn in range(self.bounds.behind if stream.at % self.bounds.apart == 0 else 0):
+                # Each in turn, so that in all states together every one stands behind others.
+                behind = (number * 11 + stream.at * self.bounds.behind + turn) % len(self.others)
                 yield self.joined(stream.conn, number, stream.at, cache, behind)
 
     def byte(self, conn: Conn, number: int, at: int, cache: Cache) -> tuple[Move, Stream]:
@@ -188,22 +191,27 @@ class Automaton:
 
     def joined(self, conn: Conn, number: int, at: int, cache: Cache, behind: int) -> tuple[Move, Stream]:
         """What is left of a request and a whole one in one chunk."""
-        ask, other = self.menu[number], self.steady[behind]
+        ask, other = self.menu[number], self.others[behind]
         said = self.fed(conn, Event.DATA, ask.data[at:] + other.data, cache)
         first = self.folded(conn, ask.data, at, cache)
         same = self.folded(first.conn, other.data, 0, first.cache)
         same = same._replace(replies=first.replies + same.replies)
         asked = [ask] if ask.closes or ask.unfinished else [ask, other]
         due = tuple(one.reply for one in asked if one.reply is not None)
+        closed = said.conn.state is State.CLOSED
         wrong = ""
         if said.replies != due and sorted(said.replies) == sorted(due):
-            wrong = "in-order"
+            wrong = other.law or "in-order"
+        elif said.replies != due and other.closes and not ask.closes and not ask.unfinished:
+            wrong = "owed"
         elif not alike(said, same):
             wrong = "chunks"
         elif said.replies != due and not ask.unfinished:
-            wrong = ask.law or ("closes" if ask.closes else "in-order")
-        elif ask.closes and (said.conn.state is not State.CLOSED or held(said.cache) != ask.leaves):
+            wrong = ask.law or ("closes" if ask.closes else other.law or "in-order")
+        elif ask.closes and (not closed or held(said.cache) != ask.leaves):
             wrong = "closes"
+        elif not (ask.unfinished or ready(Stream(said.conn))):
+            wrong = "prompt"
         return self.joins[behind], self.ended(ask, said, wrong)
 
     def ended(self, ask: Ask, said: Said, wrong: str) -> Stream:

@@ -156,6 +156,11 @@ def read_on(turn: Turn, context: Context) -> Turns:
     return tuple(a._replace(conn=a.conn._replace(leaving=False)) for a in refuse_length(turn, context))
 
 
+def refuse_first(turn: Turn, context: Context) -> Turns:
+    """Throws away what it owes when it closes."""
+    return tuple(a._replace(owed=a.owed[len(turn.owed) :]) for a in refuse_length(turn, context))
+
+
 def never(_conn: Conn, _context: Context) -> bool:
     """Holds never."""
     return False
@@ -243,6 +248,7 @@ PLANTS = tuple(
         ("a code too many", "answers", _also(0x11, of=0)),
         ("a reply is taken for a request", "answers", _also(0x80, of=0)),
         ("a code is lost", "accepts", _command(0x03)),
+        ("a wrong length loses what is owed", "owed", _turn(State.PARSE_CMD, "length_wrong", action=refuse_first)),
         ("an unknown code closes", "open", _executes(hang_up_on_unknown)),
         ("quit does not close", "closes", _turn(State.PARSE_CMD, "quits", to=State.NEW_CMD)),
         (
