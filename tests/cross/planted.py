@@ -1,4 +1,4 @@
-"""Bugs of a server in one of the two protocols, as what it would read in the place of what was written."""
+"""Bugs of a server in text or in meta, as what it would read in the place of what was written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from mcspec import Rules
 from mcspec.text import Reader
+from tests.cross.operations import Protocol
 from tests.cross.runs import Exchange
 
 PLANTED: dict[str, tuple[bytes, bytes]] = {
@@ -55,7 +56,8 @@ def misreading(name: str, exchange: Exchange) -> Exchange:
     """A server that reads lines so."""
     pattern, instead = PLANTED[name]
 
-    def misread_exchange(conn: int, request: bytes) -> bytes:
-        return exchange(conn, b"\r\n".join(re.sub(pattern, instead, line) for line in request.split(b"\r\n")))
+    def misread_exchange(conn: int, request: bytes, protocol: Protocol = "text", *, udp: bool = False) -> bytes:
+        lines = [re.sub(pattern, instead, line) for line in request.split(b"\r\n")]
+        return exchange(conn, b"\r\n".join(lines), protocol, udp=udp)
 
     return misread_exchange

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mcspec import Cache, Event, Happening, Now, Owed, Rules, World, step
 from mcspec.cache import bind
 from mcspec.pattern import Unique
-from tests.cross.operations import Answer, Operation, Protocol, heard, read, write
+from tests.cross import operations
+from tests.cross.meanings import Answer, Operation
+from tests.cross.operations import heard, read, sayable, write
 
 KEYS = (b"a", b"b")
 START = 1_800_000_000
 NOBODYS = 2**61
 """A cas unique that no item has; added to one that an item has, it is still nobody's."""
 
+FRAME = b"\x01\x02\0\0\0\1\0\0"
+"""What a request begins with in a datagram: an id, the first and only one of its message."""
+
 
 class Turn(NamedTuple):
-    """One operation, how it is said, and on which connection. `wait` moves the clock instead."""
+    """One operation, how it is said, and on which connection, or in a datagram. `wait` moves the clock instead."""
 
     op: Operation
-    protocol: Protocol = "text"
+    protocol: operations.Protocol = "text"
     conn: int = 0
+    udp: bool = False
     wait: int = 0
 
 
 Plan = Sequence[Turn]
 
 
-def said(plan: Plan, protocol: Protocol) -> Plan:
-    """The plan all in one protocol."""
-    return [turn._replace(protocol=protocol) for turn in plan]
+def said(plan: Plan, protocol: operations.Protocol, *, udp: bool = False) -> Plan:
+    """The plan all in one protocol, and all on connections or all in datagrams."""
+    return spoken([turn._replace(protocol=protocol, udp=udp) for turn in plan])
+
+
+def spoken(plan: Plan) -> Plan:
+    """The plan; what a protocol has no word for is said as text."""
+    return [turn if sayable(turn.op, turn.protocol) else turn._replace(protocol="text") for turn in plan]
+
+
+def without(plan: Plan, protocol: operations.Protocol) -> Plan:
+    """What the protocol has a word for."""
+    return [turn for turn in plan if sayable(turn.op, protocol)]
 
 
 def aloud(plan: Plan) -> Plan:
@@ -54,23 +71,44 @@ def noted(seen: dict[bytes, int], answers: tuple[Answer, ...]) -> dict[bytes, in
 
 
 class End(NamedTuple):
-    """What one allowed course of things came to: the answers to each operation, and the cache."""
+    """What one allowed course of things came to: the answers to each operation, the cache, and what was counted."""
 
     answers: tuple[tuple[Answer, ...], ...]
     cache: Cache
+    counts: tuple[tuple[str, int], ...]
 
 
 class _Course(NamedTuple):
     world: World
     answers: tuple[tuple[Answer, ...], ...] = ()
     seen: tuple[tuple[bytes, int], ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
 
 
-def specified(plan: Plan, rules: Rules) -> set[End]:
-    """Every allowed end of the plan."""
+def connection(turn: Turn) -> int:
+    """Its number: each protocol that a first byte decides has connections of its own."""
+    return {"text": 0, "meta": 0, "binary": 2, "packet": 4}[turn.protocol] + turn.conn
+
+
+class Misread(Protocol):
+    """What a server with a bug takes a request for."""
+
+    def __call__(self, request: bytes, protocol: operations.Protocol, *, udp: bool) -> bytes:
+        """The request that it sees."""
+        ...
+
+
+def rightly(request: bytes, protocol: operations.Protocol, *, udp: bool) -> bytes:
+    """No bug."""
+    del protocol, udp
+    return request
+
+
+def specified(plan: Plan, rules: Rules, misread: Misread = rightly) -> set[End]:
+    """Every allowed end of the plan. Packets are for a server that was told so: here, by a change of its mind."""
     courses = {_Course(World())}
     now = START
-    for conn in (0, 1):
+    for conn in sorted({connection(turn) for turn in plan if not turn.wait and not turn.udp}):
         courses = {
             course._replace(world=outcome.world)
             for course in courses
@@ -80,24 +118,31 @@ def specified(plan: Plan, rules: Rules) -> set[End]:
         if turn.wait:
             now += turn.wait
             continue
-        courses = {after for course in courses for after in _after(course, turn, Now(now, now), rules)}
-    return {End(course.answers, course.world.cache) for course in courses}
+        told = rules._replace(protocol="packet") if turn.protocol == "packet" else rules
+        courses = {after for course in courses for after in _after(course, turn, Now(now, now), told, misread)}
+    return {End(course.answers, course.world.cache, course.counts) for course in courses}
 
 
-def _after(course: _Course, turn: Turn, now: Now, rules: Rules) -> set[_Course]:
+def _after(course: _Course, turn: Turn, now: Now, rules: Rules, misread: Misread) -> set[_Course]:
     seen = dict(course.seen)
     op = aimed(turn.op, seen)
+    request = misread(write(op, turn.protocol), turn.protocol, udp=turn.udp)
+    happening = (
+        Happening(9, Event.DATAGRAM, FRAME + request) if turn.udp else Happening(connection(turn), Event.DATA, request)
+    )
     ends: set[_Course] = set()
-    for outcome in step(course.world, Happening(turn.conn, Event.DATA, write(op, turn.protocol)), now, rules):
+    for outcome in step(course.world, happening, now, rules):
         assert outcome.unspecified is None, outcome.unspecified
-        answers = read(b"".join(map(_spelled, outcome.owed)), op)
+        answers = read(b"".join(map(_spelled, outcome.owed)), op, turn.protocol)
         # Everybody sees every cas unique at once: what is compared later has one outcome.
         cache = outcome.world.cache
         for item in cache.items.values():
             cache = bind(cache, item.cas, item.cas) or cache
         world = outcome.world._replace(cache=cache)
         told = tuple(sorted(noted(seen, answers).items()))
-        ends.add(_Course(world, (*course.answers, answers), told))
+        counts = Counter(dict(course.counts))
+        counts.update(name for owed in outcome.owed for name in owed.counts)
+        ends.add(_Course(world, (*course.answers, answers), told, tuple(sorted(counts.items()))))
     return ends
 
 
@@ -106,19 +151,24 @@ def _spelled(owed: Owed) -> bytes:
     data = b""
     for piece in owed.pieces:
         assert isinstance(piece, bytes | Unique), piece
-        data += piece if isinstance(piece, bytes) else b"%d" % (piece.symbol)
+        if isinstance(piece, bytes):
+            data += piece
+        else:
+            data += piece.symbol.to_bytes(piece.size, "big") if piece.size else b"%d" % piece.symbol
     return data
 
 
 # ------------------------------------------------------------------------------------------------ servers
 
-Exchange = Callable[[int, bytes], bytes]
-"""Sends a request on a connection; all that came back."""
 
-SENTINEL = b"end-of-this-one\r\n"
-"""No command: what answers it ends the replies to what was sent before it. `mn` is one of the requests."""
+class Exchange(Protocol):
+    """A server; packets have one that was told to speak nothing else."""
 
-ENDING = b"ERROR\r\n"
+    def __call__(
+        self, conn: int, request: bytes, protocol: operations.Protocol = "text", *, udp: bool = False
+    ) -> bytes:
+        """Send a request on that connection of the protocol, or in a datagram; all that came back."""
+        ...
 
 
 class Seen(NamedTuple):
@@ -128,24 +178,34 @@ class Seen(NamedTuple):
     left: tuple[tuple[bytes, int], ...]
 
 
-def run(plan: Plan, exchange: Exchange, wait: Callable[[int], None], prefix: bytes = b"") -> Seen:
+def run(
+    plan: Plan, exchange: Exchange, wait: Callable[[int], None], prefix: bytes = b"", *, packets: bool = False
+) -> Seen:
     """What a server answers to the plan, and how it then shows what is stored; cas uniques by rank.
 
-    Keys get the prefix, so that runs on one server do not meet; what is returned does not show it.
+    Keys get the prefix, so that runs on one server do not meet; what is returned does not show it. `packets` asks in
+    the end for no more than a packet can show.
     """
     heard_so_far: list[tuple[Answer, ...]] = []
     seen: dict[bytes, int] = {}
+
+    def perform(turn: Turn) -> tuple[Answer, ...]:
+        op = aimed(turn.op, seen)
+        request = write(op._replace(keys=tuple(prefix + key for key in op.keys)), turn.protocol)
+        data = exchange(turn.conn, request, turn.protocol, udp=turn.udp)
+        return tuple(answer._replace(key=answer.key.removeprefix(prefix)) for answer in read(data, op, turn.protocol))
+
     for turn in plan:
         if turn.wait:
             wait(turn.wait)
             continue
-        op = aimed(turn.op, seen)
-        request = write(op._replace(keys=tuple(prefix + key for key in op.keys)), turn.protocol)
-        answers = tuple(
-            answer._replace(key=answer.key.removeprefix(prefix)) for answer in read(exchange(turn.conn, request), op)
-        )
+        answers = perform(turn)
         seen = noted(seen, answers)
         heard_so_far.append(answers)
+    if packets:
+        asks = "packet" if any(turn.protocol == "packet" for turn in plan) else "text"
+        heard_so_far += [perform(Turn(Operation("gets", (key,)), asks)) for key in KEYS]
+        return ranked(heard_so_far)
     left = [_left(exchange, key, prefix) for key in KEYS]
     return ranked(heard_so_far, left)
 
@@ -174,6 +234,7 @@ def ranked(answers: Sequence[tuple[Answer, ...]], left: Sequence[tuple[bytes, in
 
 
 def expected(plan: Plan, answers: Sequence[tuple[Answer, ...]]) -> tuple[tuple[Answer, ...], ...]:
-    """What is heard of a plan whose operations would answer so if none were quiet."""
+    """What is heard of a plan whose operations would answer so if none were quiet; a look behind it is always heard."""
     turns = [turn for turn in plan if not turn.wait]
-    return tuple(heard(turn.op, turn.protocol, each) for turn, each in zip(turns, answers, strict=True))
+    told = tuple(heard(turn.op, turn.protocol, each) for turn, each in zip(turns, answers, strict=False))
+    return (*told, *answers[len(turns) :])

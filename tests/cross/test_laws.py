@@ -1,91 +1,200 @@
-"""One abstract operation, said as text or as meta, on one cache: equal items, and answers that mean the same."""
+"""One abstract operation, said in any protocol on one cache: equal items, and answers that mean the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from random import Random
 
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, assume, find, given, settings
 
 from mcspec import Rules
-from tests.cross.conftest import in_process
-from tests.cross.operations import TABLE, write
+from tests.cross import planted, planted_frames
+from tests.cross.conftest import LostError, in_process
+from tests.cross.operations import PROTOCOLS, Protocol
 from tests.cross.plans import plans
-from tests.cross.planted import PLANTED, misread, misreading
-from tests.cross.runs import Exchange, Plan, aloud, expected, ranked, run, said, specified
+from tests.cross.runs import (
+    End,
+    Exchange,
+    Misread,
+    Plan,
+    aloud,
+    expected,
+    ranked,
+    rightly,
+    run,
+    said,
+    specified,
+    without,
+)
+from tests.cross.wire_text import TABLE
+
+LINES = ("text", "meta")
+SHARED = ("text", "meta", "binary")
+"""What one server speaks at a time; packets are for a server that was told so."""
 
 
-def found(condition: Callable[[Plan], bool]) -> Plan:
+def found(condition: Callable[[Plan], bool], protocols: tuple[Protocol, ...]) -> Plan:
     """A plan of which the condition holds; raises NoSuchExample if none of 3,000 is."""
     search = settings(max_examples=3000, phases=[Phase.generate], database=None)
-    return find(plans(waits=True), condition, settings=search, random=Random(7))
+    return find(plans(waits=True, protocols=protocols), condition, settings=search, random=Random(7))
 
 
-def variants(plan: Plan) -> tuple[Plan, ...]:
-    """All in text, all in meta, and as it was drawn: both on one cache, on two connections."""
-    return said(plan, "text"), said(plan, "meta"), plan
+def variants(plan: Plan, protocols: tuple[Protocol, ...]) -> Iterator[Plan]:
+    """As it was drawn: all protocols on one cache, on connections and in datagrams; then all in each of them."""
+    yield plan
+    for protocol in protocols:
+        yield said(plan, protocol)
+        yield said(plan, protocol, udp=True)
+
+
+def both(plan: Plan) -> tuple[Plan, Plan]:
+    """All in text and all in meta."""
+    return said(plan, "text"), said(plan, "meta")
+
+
+def shared(ways: Iterable[Plan]) -> Iterator[Plan]:
+    """Those that a server can do that was not told to speak packets."""
+    return (way for way in ways if all(turn.protocol != "packet" for turn in way))
+
+
+def afflicted(plan: Plan, where: str) -> Iterator[Plan]:
+    """The ways to say it in which a bug planted there shows."""
+    for protocol in PROTOCOLS if where == "datagrams" else (where,):
+        yield said(plan, protocol, udp=where == "datagrams")
 
 
 # ------------------------------------------------------------------------------------------------ the specification
 
 
-def same_for_the_specification(plan: Plan, rules: Rules) -> bool:
-    """Whether every variant has the same allowed ends: whole caches (cas order, use and time included) and answers."""
+def comparable(ends: set[End], plan: Plan) -> set[End]:
+    """What is counted is equal too; but meta counts a touch as a get, of a miss."""
+    meta = any(turn.protocol == "meta" for turn in plan)
+    return {end._replace(counts=()) for end in ends} if meta else ends
+
+
+def same_for_the_specification(plan: Plan, ways: Iterable[Plan], rules: Rules, misread: Misread = rightly) -> bool:
+    """Whether all ways have the same allowed ends: whole caches (cas order, use and time), counters and answers."""
     meant = specified(aloud(said(plan, "text")), rules)
-    return all(
-        specified(variant, rules) == {end._replace(answers=expected(variant, end.answers)) for end in meant}
-        for variant in variants(plan)
-    )
+    try:
+        return all(
+            comparable(specified(variant, rules, misread), variant)
+            == comparable({end._replace(answers=expected(variant, end.answers)) for end in meant}, variant)
+            for variant in ways
+        )
+    except ValueError:  # what came is no reply to this request
+        return False
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(plans(waits=True))
 def test_the_specification_makes_no_difference(plan: Plan) -> None:
-    assert same_for_the_specification(plan, Rules())
+    assert same_for_the_specification(plan, variants(plan, PROTOCOLS), Rules())
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("name", planted.PLANTED)
 def test_the_specification_with_a_planted_bug(name: str) -> None:
-    rules = misread(name)
-    assert found(lambda plan: not same_for_the_specification(plan, rules))
+    rules = planted.misread(name)
+    assert found(lambda plan: not same_for_the_specification(plan, [plan, *both(plan)], rules), LINES)
+
+
+@pytest.mark.parametrize(("where", "name"), planted_frames.PLANTED)
+def test_the_specification_with_a_planted_bug_in_frames(where: str, name: str) -> None:
+    misread = planted_frames.misread(where, name)
+    assert found(lambda plan: not same_for_the_specification(plan, afflicted(plan, where), Rules(), misread), PROTOCOLS)
 
 
 # ------------------------------------------------------------------------------------------------ the bundled server
 
-
-def engine(name: str | None = None) -> tuple[Exchange, Callable[[int], None]]:
-    """An empty server in this process, with a planted bug or none; and what moves its clock."""
-    exchange, wait = in_process()
-    return (exchange if name is None else misreading(name, exchange)), wait
+Server = tuple[Exchange, Callable[[int], None], bytes]
+"""A server, what moves its clock, and the prefix that keys of this run have."""
 
 
-def same_for_a_server(plan: Plan, start: Callable[[], tuple[Exchange, Callable[[int], None], bytes]]) -> bool:
-    """Whether every variant is answered alike and leaves the same behind."""
+def same_for_a_server(plan: Plan, ways: Iterable[Plan], start: Callable[[], Server]) -> bool:
+    """Whether all ways are answered alike and leave the same behind."""
     meant = run(aloud(said(plan, "text")), *start())
-    return all(
-        run(variant, *start()) == meant._replace(answers=expected(variant, meant.answers)) for variant in variants(plan)
-    )
+    try:
+        return all(
+            run(variant, *start()) == meant._replace(answers=expected(variant, meant.answers)) for variant in ways
+        )
+    except ValueError:  # what came is no reply to this request
+        return False
 
 
-@settings(max_examples=200)
-@given(plans(waits=True))
+def same_in_packets(plan: Plan, packets: Callable[[], Server]) -> bool:
+    """Whether a server that speaks packets does with a plan what one that speaks text does."""
+    plan = without(plan, "packet")
+    meant = run(aloud(said(plan, "text")), *engine(), packets=True)
+    try:
+        return all(
+            run(variant, *packets(), packets=True) == meant._replace(answers=expected(variant, meant.answers))
+            for variant in (said(plan, "packet"), said(plan, "packet", udp=True))
+        )
+    except ValueError:
+        return False
+
+
+def engine(*options: str) -> Server:
+    """An empty server in this process."""
+    return (*in_process(*options), b"")
+
+
+def packets_engine() -> Server:
+    """One that was told to speak packets."""
+    return engine("-B", "packet")
+
+
+@settings(max_examples=150)
+@given(plans(waits=True, protocols=SHARED))
 def test_the_server_makes_no_difference(plan: Plan) -> None:
-    assert same_for_a_server(plan, lambda: (*engine(), b""))
+    assert same_for_a_server(plan, variants(plan, SHARED), engine)
 
 
 @settings(max_examples=100)
-@given(plans(waits=True))
+@given(plans(waits=True, protocols=("packet",)))
+def test_the_server_makes_no_difference_in_packets(plan: Plan) -> None:
+    assert same_in_packets(plan, packets_engine)
+
+
+@settings(max_examples=40)
+@given(plans(waits=True, protocols=SHARED))
 def test_the_server_answers_as_the_specification_allows(plan: Plan) -> None:
-    for variant in variants(plan):
+    for variant in variants(plan, SHARED):
         allowed = {ranked(end.answers).answers for end in specified(variant, Rules())}
         assert ranked(run(variant, *engine()).answers).answers in allowed
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@settings(max_examples=40)
+@given(plans(waits=True, protocols=("packet",)))
+def test_the_server_answers_packets_as_the_specification_allows(plan: Plan) -> None:
+    plan = without(plan, "packet")
+    for variant in (said(plan, "packet"), said(plan, "packet", udp=True)):
+        allowed = {ranked(end.answers).answers for end in specified(variant, Rules())}
+        turns = sum(not turn.wait for turn in variant)
+        answers = run(variant, *packets_engine(), packets=True).answers[:turns]
+        assert ranked(answers).answers in allowed
+
+
+@pytest.mark.parametrize("name", planted.PLANTED)
 def test_the_server_with_a_planted_bug(name: str) -> None:
-    assert found(lambda plan: not same_for_a_server(plan, lambda: (*engine(name), b"")))
+    def start() -> Server:
+        exchange, wait, prefix = engine()
+        return planted.misreading(name, exchange), wait, prefix
+
+    assert found(lambda plan: not same_for_a_server(plan, [plan, *both(plan)], start), LINES)
+
+
+@pytest.mark.parametrize(("where", "name"), planted_frames.PLANTED)
+def test_the_server_with_a_planted_bug_in_frames(where: str, name: str) -> None:
+    def start(*options: str) -> Server:
+        exchange, wait, prefix = engine(*options)
+        return planted_frames.misreading(where, name, exchange), wait, prefix
+
+    if where == "packet":
+        assert found(lambda plan: not same_in_packets(plan, lambda: start("-B", "packet")), PROTOCOLS)
+    else:
+        assert found(lambda plan: not same_for_a_server(plan, shared(afflicted(plan, where)), start), SHARED)
 
 
 # ------------------------------------------------------------------------------------------------ memcached
@@ -101,10 +210,13 @@ NUMBERS = count()
 
 
 @pytest.mark.memcached
-@settings(max_examples=150)
-@given(plan=plans(waits=False))
+@settings(max_examples=60)
+@given(plan=plans(waits=False, protocols=SHARED))
 def test_memcached_makes_no_difference(released: Exchange, plan: Plan) -> None:
-    assert same_for_a_server(plan, lambda: (released, still, b"%07d" % next(NUMBERS)))
+    try:
+        assert same_for_a_server(plan, variants(plan, SHARED), lambda: (released, still, b"%07d" % next(NUMBERS)))
+    except LostError:
+        assume(False)
 
 
 # ------------------------------------------------------------------------------------------------ the table
@@ -114,17 +226,22 @@ def test_only_flush_has_no_word_in_meta() -> None:
     assert [name for name, row in TABLE.items() if row.meta is None] == ["flush"]
 
 
-def test_a_plan_says_everything_in_both_protocols() -> None:
-    """What the laws draw holds every operation in each protocol, quiet ones included."""
-    drawn: set[tuple[str, bool]] = set()
+def test_a_plan_says_everything_in_all_protocols() -> None:
+    """What the laws draw holds every operation in each protocol, quiet or not, on connections and in datagrams."""
+    drawn: set[tuple[str, str, bool]] = set()
+    ways: set[tuple[str, bool, bool]] = set()
 
-    @settings(max_examples=500, database=None, derandomize=True)
+    @settings(max_examples=800, database=None, derandomize=True)
     @given(plans(waits=False))
     def draw(plan: Plan) -> None:
-        for turn in plan:
-            drawn.add((write(turn.op, turn.protocol).split()[0].decode(), turn.op.quiet))
+        drawn.update((turn.protocol, turn.op.name, turn.op.quiet) for turn in plan)
+        ways.update((turn.protocol, turn.op.quiet, turn.udp) for turn in plan)
 
     draw()
-    words = {word for word, _ in drawn}
-    assert words == {*TABLE, "mg", "ms", "md", "ma"} - {"flush"} | {"flush_all"}
-    assert {word for word, quiet in drawn if quiet} == words - {"get", "gets", "gat", "gats"}
+    both_ways = (False, True)
+    retrievals = {"get", "gets", "gat", "gats"}
+    wanted = {(protocol, name, quiet) for protocol in PROTOCOLS for name in TABLE for quiet in both_ways}
+    wanted -= {(protocol, name, True) for protocol in PROTOCOLS for name in retrievals}
+    wanted -= {("meta", "flush", False), ("meta", "flush", True), ("binary", "touch", True)}
+    assert drawn == wanted
+    assert ways == {(protocol, quiet, udp) for protocol in PROTOCOLS for quiet in both_ways for udp in both_ways}
