@@ -117,7 +117,7 @@ def keys(conversation: Conversation) -> list[bytes]:
             if len(word) % 4 == 0 and not re.search(rb"[\0- ]", b64decode(word)):
                 seen.setdefault(b64decode(word))
         for key in headers.keys(stream, packets=conversation.packets):
-            if key.startswith(PREFIX):
+            if key.startswith(PREFIX[: len(key)]):
                 seen.setdefault(key)
     return list(seen)
 
