@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -32,6 +34,28 @@ def clients_leave(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for sock in opened:
         sock.close()
+
+
+@pytest.fixture
+def restless() -> Iterator[Start]:
+    """Start servers that switch threads as often as Python can, so that what is not locked goes wrong."""
+    running: list[Running] = []
+
+    def begin(*options: str) -> Running:
+        code = "import sys; from mcserver.cli import main; sys.setswitchinterval(1e-6); sys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "-v", "-l", "127.0.0.1", "-p", "-1", *options]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        running.append(Running(process, line.split("listening on ")[1].strip()))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.process.kill()
+        one.process.wait(timeout=10)
+        assert one.process.stderr is not None
+        one.process.stderr.close()
 
 
 def number(sock: socket.socket, name: str) -> int:
@@ -100,10 +124,10 @@ def follow(events: list[Event], threads: int, limit: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_one_cache(start: Start, tmp_path: Path, threads: int) -> None:
+def test_one_cache(restless: Start, tmp_path: Path, threads: int) -> None:
     """Nothing is lost where clients of all threads change the same items at the same time."""
     record = tmp_path / "record"
-    running = start("-t", str(threads), "-o", f"trace_dispatch={record}")
+    running = restless("-t", str(threads), "-o", f"trace_dispatch={record}")
     clients = [running.connect() for _ in range(8)]
     talk(clients[0], b"set counter 0 0 1\r\n0\r\nset text 0 0 0\r\n\r\n", b"STORED\r\nSTORED\r\n")
     batch = b"incr counter 1 noreply\r\nappend text 0 0 1 noreply\r\nx\r\n" * 50
