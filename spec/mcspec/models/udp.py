@@ -295,9 +295,9 @@ MODEL = Model(
     summary="two clients over UDP: what is lost, doubled and out of order, and what nobody may answer",
     design=DESIGN,
     bounds={
-        "small": (Scope(EVERY, 1, 0), Scope((0,), 2, 0)),
+        "small": (Scope(EVERY, 1, 0), Scope(LOUD, 2, 0)),
         "standard": (Scope(EVERY, 1, 1), Scope((0, 1, 7), 1, 2), Scope(LOUD, 2, 0)),
-        "large": (Scope(EVERY, 1, 2), Scope(LOUD, 2, 1)),
+        "large": (Scope(EVERY, 1, 1), Scope((0, 1, 7), 1, 2), Scope(LOUD, 2, 1)),
     },
     build=build,
     laws=LAWS,
