@@ -197,6 +197,9 @@ class Traits(NamedTuple):
     datagram_end: str = "forgotten"
     """udp.end.value: what is left of a request at the end of a datagram is `forgotten`, or a value is `read-on`."""
 
+    datagram_rest: str = "read"
+    """udp.request.pipelined: binary requests behind one that was answered are `read`, or may be `lost` (to 1.6.45)."""
+
 
 class Functions(NamedTuple):
     """The functions that decide. The specification calls them here, so that a planted bug can stand in for one."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcspec import connection
-from mcspec.arith_frames import FRAME
+from mcspec.arith_frames import FRAME, HEADER, REQUEST
 from mcspec.machine import BINARY, PACKET, STREAMS, Conn, Event, State, Turn
 from mcspec.pattern import Owed
 
@@ -77,12 +77,25 @@ def receive(datagram: bytes, cache: Cache, context: Context) -> tuple[Turn, ...]
         clause = "udp.frame.short" if frame.total == 1 else "udp.frame.several"
         return (Turn(nowhere, cache, (Owed((), (clause,)),), ()),)
     worlds: list[Turn] = []
-    for turn in connection.feed(nowhere, Event.DATA, datagram[FRAME:], cache, context):
+    payloads = [datagram[FRAME:]]
+    if rules.traits.datagram_rest == "lost":
+        payloads += _beginnings(payloads[0])
+    for turn in (turn for some in payloads for turn in connection.feed(nowhere, Event.DATA, some, cache, context)):
         unspecified = turn.unspecified
         if turn.conn.state in (State.NREAD, State.SWALLOW) and rules.traits.datagram_end == "read-on":
             unspecified = unspecified or "a value that a datagram cuts off is read on in the next one by some releases"
         worlds += [Turn(nowhere, turn.cache, owed, turn.rows, unspecified) for owed in _told(turn, frame, rules)]
     return tuple(worlds)
+
+
+def _beginnings(payload: bytes) -> list[bytes]:
+    """What a server has read that forgets the rest of a binary payload as soon as it writes an answer."""
+    found, at = [], 0
+    while len(payload) >= at + HEADER and payload[at] == REQUEST:
+        at += HEADER + int.from_bytes(payload[at + 8 : at + 12], "big")
+        if at < len(payload):
+            found.append(payload[:at])
+    return found
 
 
 def _told(turn: Turn, frame: Frame, rules: Rules) -> list[tuple[Owed, ...]]:
