@@ -10,8 +10,8 @@ request.  The conversation ends with a sentinel on every connection and on a fre
 Order between connections
 -------------------------
 A server may work on two connections in any order.  Steps are ordered by waiting: before a step on another connection
-everything owed on the last one must have come.  A request without a reply followed by half a request leaves nothing to
-wait for; generators put a Settle between them.
+everything owed on the last one must have come, and what was silent is followed by a sentinel.  A request without a
+reply followed by half a request leaves nothing to wait for; generators put a Settle between them.
 
 UDP
 ---
@@ -156,6 +156,9 @@ class Conduct:
             return
         if self.last is not None and self.last != step.conn:
             self._barrier(self.last)
+            if not self.target.immediate and self.oracle.unheard(self.last):
+                # Requests that were answered with silence: whether they are carried out yet, only a sentinel shows.
+                self._settle((self.last,))
         self.last = step.conn
         self._open(step.conn)
         if step.conn in self.clients and not isinstance(step, Open | Datagram | StopReading | Resume):

@@ -227,6 +227,14 @@ class Oracle:
             conn in self._clients or all(idle(live.world.conns.find(conn)) for live in self._lives)
         )
 
+    def unheard(self, conn: int) -> bool:
+        """Whether requests stand last on a connection that are answered with silence."""
+        for live in self._lives:
+            owed = live.queues.get(conn)
+            if live.silent.get(conn) or (owed and not owed[-1].pieces and owed[-1].request):
+                return True
+        return False
+
     def crowded(self) -> bool:
         """Whether so many worlds are live that it is time to look at what the server answered."""
         return len(self._lives) > MOST_WORLDS // 8
