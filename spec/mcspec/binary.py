@@ -338,11 +338,13 @@ class Rows:
         if len(data) < end:
             return Fit.PART
         key, value = data[at + HEADER : end - bodylen + keylen], data[end - bodylen + keylen : end]
-        if self.shown == "STAT" and key == DETAILED:
+        if b" " in key or (key and self.shown == "VERSION"):
+            return Fit.NOT
+        if self.shown == "VERSION":
+            return end, b"VERSION %s\r\n" % value
+        if key == DETAILED:
             return end, value
-        if self.shown == "STAT":
-            return end, b"STAT %s %s\r\n" % (key, value) if bodylen else b"END\r\n"
-        return end, b"VERSION %s\r\n" % value if not key else b"\r\n"
+        return end, b"STAT %s %s\r\n" % (key, value) if bodylen else b"END\r\n"
 
 
 MOST_ROW = 2**20
