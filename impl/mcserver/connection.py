@@ -10,6 +10,7 @@ import sys
 
 from mcserver import meta, replies, text
 from mcserver.framing import STEP_BYTES, Framing
+from mcserver.items import ACTIVE, FETCHED, UNUSED
 from mcserver.metaset import read_meta_header
 from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, SWALLOW, VALUE, WATCH
 from mcserver.retrieval import COPY_MAX, WORDS, Buffer, start
@@ -153,13 +154,15 @@ class Connection(Framing):
                 elif item.exptime > now < cache.flush_at and b" " not in key:
                     # A key that came in base64 may hold a blank: in this line that would be two keys.
                     block = item.block
-                    cache.items.move_to_end(key)
-                    if item.fetched:
-                        item.time = now
+                    item.segment.hits += 1
+                    uses = item.uses
+                    if uses == UNUSED:
+                        item.uses = FETCHED
                     else:
-                        item.fetched = True
+                        item.time = now
+                        if uses != ACTIVE:
+                            cache.activate(item)
                     stats.get_hits += 1
-                    item.slab.get_hits += 1
                     if len(block) <= COPY_MAX:
                         out.append(block + _END)
                     else:

@@ -11,7 +11,15 @@ ITEM_SIZE_RANGE = (KIB, 1024 * MIB)
 FACTOR_RANGE = (1.0, 10.0)
 _PORT_MAX = 65535
 _SECONDS_MAX = 10**9
-_EXTENDED_WITH_VALUE = frozenset({"slab_chunk_max", "idle_timeout", "temporary_ttl"})
+#: Hot and warm items may take so many percent of a class, each of them and both together.
+_SHARE_RANGE = (1, 79)
+_SHARES_MAX = 80
+#: Ages are multiplied by less than this.
+_FACTOR_LIMIT = 1e9
+_SHARE = "a percentage from 1 to 79"
+_EXTENDED_WITH_VALUE = frozenset(
+    "slab_chunk_max idle_timeout temporary_ttl hot_lru_pct warm_lru_pct hot_max_factor warm_max_factor".split()
+)
 _ANSWERS = ("h", "V")
 
 HELP = """\
@@ -38,10 +46,13 @@ usage: mcserver [options]
 -o, --extended=<list>      separated by commas:
                            slab_chunk_max=<kilobytes>  largest chunk (default: 512)
                            idle_timeout=<seconds>      disconnect silent clients (default: 0, never)
-                           temporary_ttl=<seconds>     evict items with so short a life last (default: off)
-                           [no_]lru_maintainer  make every hit a use; without, one a minute (default: with)
+                           temporary_ttl=<seconds>     never evict items with so short a life (default: off)
+                           hot_lru_pct, warm_lru_pct=<percent>  share of new and of used items (default: 20, 40)
+                           hot_max_factor, warm_max_factor=<factor>
+                                                their age, by that of the oldest others (default: 0.2, 2)
+                           [no_]lru_maintainer  divide items by their use; without, one list (default: with)
                            [no_]lru_crawler     carry out lru_crawler commands (default: yes)
-                           modern, no_modern    no_modern: chunks of 1m, one use a minute, lru_crawler disabled
+                           modern, no_modern    no_modern: chunks of 1m, one list of items, lru_crawler disabled
                            debugtime            let the debugtime command move the clock: for tests
 -B, --protocol=<name>      protocol of the clients; only ascii, which includes the meta commands
 -d, --daemon               run in the background, detached from the terminal
@@ -275,6 +286,17 @@ def _measure(settings: Settings, short: str, name: str, value: str) -> Settings:
             return replace(settings, backlog=_number(name, value, 1, _PORT_MAX, "a number from 1 to 65535"))
 
 
+def _factor(name: str, value: str) -> float:
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < _FACTOR_LIMIT:
+        message = f"bad value '{value}' for {name}: type a factor above 0, as in {name}=0.5"
+        raise OptionError(message)
+    return factor
+
+
 def _extended(settings: Settings, part: str) -> Settings:
     name, given, value = part.partition("=")
     shown = f"-o {name}"
@@ -288,6 +310,14 @@ def _extended(settings: Settings, part: str) -> Settings:
             return replace(settings, idle_timeout=_number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
         case "temporary_ttl":
             return replace(settings, temporary_ttl=_number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
+        case "hot_lru_pct":
+            return replace(settings, hot_percent=_number(shown, value, *_SHARE_RANGE, _SHARE))
+        case "warm_lru_pct":
+            return replace(settings, warm_percent=_number(shown, value, *_SHARE_RANGE, _SHARE))
+        case "hot_max_factor":
+            return replace(settings, hot_factor=_factor(shown, value))
+        case "warm_max_factor":
+            return replace(settings, warm_factor=_factor(shown, value))
         case "lru_maintainer" | "no_lru_maintainer":
             return replace(settings, segmented=name == "lru_maintainer")
         case "lru_crawler" | "no_lru_crawler":
@@ -316,6 +346,9 @@ def parse(arguments: Sequence[str]) -> Parsed:
             f"-I ({settings.item_size_max} bytes) is more than half of -m ({settings.memory_limit // MIB} megabytes): "
             f"type -m {-(-settings.item_size_max * 2 // MIB)} or a smaller -I"
         )
+        raise OptionError(message)
+    if settings.hot_percent + settings.warm_percent > _SHARES_MAX:
+        message = f"-o hot_lru_pct and warm_lru_pct are more than {_SHARES_MAX} together: type smaller percentages"
         raise OptionError(message)
     if settings.chunk_size + ITEM_OVERHEAD > settings.chunk_max:
         message = "-n is more than a chunk may hold (-o slab_chunk_max): type a smaller -n"

@@ -33,6 +33,7 @@ class Stats:
         "idle_kicks",
         "incr_hits",
         "incr_misses",
+        "juggles",
         "reclaimed",
         "rejected_connections",
         "store_no_memory",
@@ -75,6 +76,7 @@ class Stats:
         self.idle_kicks: int = 0
         self.incr_hits: int = 0
         self.incr_misses: int = 0
+        self.juggles: int = 0
         self.reclaimed: int = 0
         self.rejected_connections: int = 0
         self.store_no_memory: int = 0
