@@ -342,3 +342,39 @@ def test_reset_forgets_moves_but_not_places() -> None:
     assert client.items(1, "moves_to_cold", "moves_to_warm", "hits_to_hot", "hits_to_warm") == (0, 0, 0, 0)
     assert client.places() == (20, 1, 79)
     assert [client.general(name) for name in ("moves_to_cold", "moves_to_warm", "direct_reclaims")] == [0, 0, 0]
+
+
+def test_moves_are_made_every_second() -> None:
+    """Also where nobody looks: what grew old in a second that has begun is moved in it."""
+    client = Client()
+    client.store(*NAMES)
+    client.server.advance(5)
+    assert client.general("moves_to_cold") == 100
+
+
+def test_a_store_takes_activity_away() -> None:
+    """The new value comes to the tail like any other."""
+    client = Client()
+    client.store(*NAMES)
+    client.use("k99", 2)
+    client.store("k99")
+    client.store(*(f"m{number:02}" for number in range(100)))
+    assert client.places() == (40, 0, 160)
+
+
+def test_hits_count_where_the_item_was_found() -> None:
+    """Also in a request for several keys."""
+    client = Client()
+    client.store(*NAMES)
+    client.server.advance(5)
+    client.ask(b"get k00 k00 k00\r\n")
+    assert client.items(1, "hits_to_hot", "hits_to_warm", "hits_to_cold") == (0, 1, 2)
+
+
+def test_reset_forgets_direct_reclaims() -> None:
+    """``stats reset`` sets them to 0."""
+    client = Client("-m", "8")
+    client.fill(150)
+    assert client.general("direct_reclaims") > 0
+    client.ask(b"stats reset\r\n")
+    assert client.general("direct_reclaims") == 0
