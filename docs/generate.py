@@ -62,7 +62,14 @@ def draw_limits() -> str:
     return table(["limit", "value", "unit and source"], rows)
 
 
-CHAPTERS = {"text": "text", "meta": "meta", "stats": "statistics", "admin": "administration", "memory": "memory"}
+CHAPTERS = {
+    "text": "text",
+    "meta": "meta",
+    "binary": "binary",
+    "stats": "statistics",
+    "admin": "administration",
+    "memory": "memory",
+}
 """The chapters of the clauses, by how their ids begin, each with the page that holds it."""
 
 

@@ -12,9 +12,10 @@ pure and total: it reads no clock, no socket, no environment and no random numbe
 
 from mcspec import clauses, profiles
 from mcspec.cache import Cache, Item, Now
+from mcspec.describing import describe
 from mcspec.limits import Limits
 from mcspec.machine import Conn, Event, State
-from mcspec.pattern import Fit, Match, Owed, Text, Unique, describe, match, regex
+from mcspec.pattern import Fit, Match, Owed, Text, Unique, match, regex
 from mcspec.rules import Rules, Traits
 from mcspec.world import Happening, Outcome, World, idle, step
 

@@ -85,10 +85,12 @@ def test_steps_are_bounded() -> None:
     value = binary(1, b"a", b"\0" * 8, b"x" * 100_000)
     connection.feed(value)
     total = sum(map(len, connection.feed(binary(0, b"a") * 1000)))
-    assert connection.more
     assert total < 500_000
+    steps = 0
     while connection.more:
+        steps += 1
         total += sum(map(len, connection.resume()))
+    assert steps > 100
     assert total == 1000 * (100_000 + 28)
     few = create(["-B", "packet", "-R", "10"])._engine.connection()
     assert 1 < len(unpack(b"".join(map(bytes, few.feed(packet(0) * 25))))) < 12

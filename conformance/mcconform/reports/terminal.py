@@ -15,6 +15,7 @@ from mcconform.jsonform import from_record
 from mcconform.reports import flags
 from mcconform.reports.oneliner import one_liner
 from mcconform.reports.shown import difference, escaped, steps
+from mcspec.describing import packets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +116,9 @@ class TerminalReport:
             out.print(f"  {event['detail']}")
         if event["context"]:
             out.print(f"  request      {escaped(event['context'])}")
+            self._in_words(str(event["context"]))
         self._compare([str(line) for line in event["expected"]], escaped(event["observed"]))
+        self._in_words(str(event["observed"]))
         conversation = from_record(event["conversation"])
         if conversation.options:
             out.print(f"  options      {' '.join(conversation.options)}")
@@ -123,6 +126,11 @@ class TerminalReport:
             out.print(f"  {'conversation' if index == 0 else '':12} {line}")
         out.print(f"  by hand      {one_liner(conversation, self._address)}")
         out.print(f"  replay       mcspec replay {event['id']} {self._target}")
+
+    def _in_words(self, data: str) -> None:
+        said = packets(data.encode("latin-1", "replace"))
+        if said:
+            self._out.print(f"  {'':12} = {escaped_text(said)}")
 
     def _compare(self, expected: list[str], observed: str) -> None:
         for index, line in enumerate(expected[:8]):
