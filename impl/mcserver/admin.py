@@ -79,13 +79,15 @@ def lru(state: ServerState, tokens: list[bytes]) -> bytes:
             first, second = factors[0] or 0.0, factors[1] or 0.0
             if first <= 0 or second <= 0:
                 return replies.LRU_FACTORS
-            runtime.hot_percent, runtime.warm_percent = hot_percent, warm_percent
-            runtime.hot_factor, runtime.warm_factor = first, second
+            tuning = runtime.tuning
+            tuning.hot_percent, tuning.warm_percent = hot_percent, warm_percent
+            tuning.hot_factor, tuning.warm_factor = first, second
             return replies.OK
         case [word, mode, *_] if abbreviates(word, b"mode") and state.settings.segmented:
             if not abbreviates(mode, b"flat") and not abbreviates(mode, b"segmented"):
                 return replies.ERROR
-            runtime.segmented = state.cache.segmented = abbreviates(mode, b"segmented")
+            runtime.segmented = abbreviates(mode, b"segmented")
+            state.cache.divide(segmented=runtime.segmented)
             return replies.OK
         case [word, ttl, *_] if abbreviates(word, b"temp_ttl") and state.settings.segmented:
             seconds = strict_i32(ttl)

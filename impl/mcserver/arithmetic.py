@@ -53,5 +53,5 @@ def add_delta(
     # A new block: replies that still wait to be sent refer to the old one.
     item.block = bytes(item.block[: item.head]) + padded + b"\r\n"
     item.cas = cache.next_cas()
-    cache.freshen(key, item)
+    cache.freshen(item)
     return text

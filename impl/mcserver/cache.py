@@ -1,4 +1,4 @@
-"""The store: items by key in least-recently-used order, with memory accounting, lazy expiry and flush.
+"""The store: items by key, with what counts as a use of them, lazy expiry and flush.
 
 Nothing here knows the wire except that an item keeps its value inside the block a ``get`` sends, so that a hit costs no
 formatting and no copy. Time is whole seconds and is set from outside (`Cache.now`).
@@ -7,7 +7,7 @@ formatting and no copy. Time is whole seconds and is set from outside (`Cache.no
 from collections.abc import Callable
 from itertools import count, repeat
 
-from mcserver.items import NEVER, Block, Item, Outcome, StoreMode
+from mcserver.items import ACTIVE, FETCHED, NEVER, UNUSED, Block, Item, Outcome, StoreMode
 from mcserver.memory import Memory
 from mcserver.settings import CAS_SIZE, FLAGS_SIZE, ITEM_OVERHEAD, RELATIVE_MAX, Settings
 from mcserver.stats import Stats
@@ -26,7 +26,7 @@ __all__ = ["NEVER", "Block", "Cache", "Item", "Outcome", "StoreMode"]
 class Cache(Memory):
     """All items of a server. Operations take live keys of at most 250 bytes and never raise."""
 
-    __slots__ = ("_past", "_started", "item_size_max", "next_cas", "on_lookup", "overhead", "segmented", "with_cas")
+    __slots__ = ("_past", "_started", "item_size_max", "next_cas", "on_lookup", "overhead", "with_cas")
 
     def __init__(self, settings: Settings, stats: Stats, now: int) -> None:
         """Start empty at second `now`."""
@@ -35,8 +35,6 @@ class Cache(Memory):
         self.item_size_max = settings.item_size_max
         self._started = now - _CLOCK_LEAD
         self._past = now - _PAST
-        #: Whether every hit counts as a use at once; else a minute must have gone by since the last one.
-        self.segmented = settings.segmented
         #: Called with every key that is looked up and the item found; None costs next to nothing.
         self.on_lookup: Callable[[bytes, Item | None], None] | None = None
         self.with_cas = settings.cas
@@ -69,8 +67,8 @@ class Cache(Memory):
             self.flush_at = due - 1
         elif due > self._started:
             items = self.items
-            for key in [key for key, item in items.items() if item.time == self.now]:
-                self.drop(key)
+            for item in [item for item in items.values() if item.time == self.now]:
+                self.drop(item.key)
             # Lookups of the others are counted: they stay until then, where nothing finds them.
             self.stale.update(items)
             items.clear()
@@ -78,7 +76,7 @@ class Cache(Memory):
     # -- lookup -------------------------------------------------------------------------------------------------
 
     def find(self, key: bytes) -> Item | None:
-        """The live item under `key`, without making it more recent; a dead one is counted and dropped."""
+        """The live item under `key`, which is not used by that; a dead one is counted and dropped."""
         item = self.items.get(key)
         if item is None:
             if self.stale and self._drop_stale(key):
@@ -95,36 +93,55 @@ class Cache(Memory):
         return item
 
     def fetch(self, key: bytes) -> Item | None:
-        """`find` for the get commands: counts the hit or miss and makes the item most recent."""
+        """`find` for the get commands: counts the hit or miss, and the use."""
         item = self.find(key)
         if item is None:
             self.stats.get_misses += 1
             return None
         self.stats.get_hits += 1
-        item.slab.get_hits += 1
-        self.use(key, item)
+        item.segment.hits += 1
+        self.use(item)
         return item
 
-    def use(self, key: bytes, item: Item) -> None:
-        """Note a hit on a live item and make it the most recent.
+    def use(self, item: Item) -> None:
+        """Note a hit on a live item.
 
-        As in memcached the first hit does not count as an access, for `Item.time`, but those that follow do.
+        As in memcached the first hit does not count as an access, for `Item.time`, but those that follow do; and it
+        takes a second one to make the item active.
         """
-        if item.fetched or not self.segmented:
-            item.fetched = True
-            self.freshen(key, item)
-        else:
-            item.fetched = True
-            self.items.move_to_end(key)
-
-    def freshen(self, key: bytes, item: Item) -> None:
-        """Make a live item the most recent; in flat mode only when it was not within the last minute."""
-        if self.segmented or self.now - item.time >= _BUMP_INTERVAL:
+        if not self.segmented:
+            item.uses = item.uses or FETCHED
+            self.freshen(item)
+        elif item.uses:
             item.time = self.now
-            self.items.move_to_end(key)
+            if item.uses != ACTIVE:
+                self.activate(item)
+        else:
+            item.uses = FETCHED
+
+    def activate(self, item: Item) -> None:
+        """Make an item active that was used again: a cold one becomes warm at once, and has to be used once more."""
+        segment = item.segment
+        slab = segment.slab
+        if segment is slab.cold:
+            slab.moves_to_warm += 1
+            slab.warm.take(item)
+        else:
+            item.uses = ACTIVE
+
+    def freshen(self, item: Item) -> None:
+        """Note that a live item is present knowledge, without a hit.
+
+        In flat mode it becomes the most recent of its segment, but only when it was not within the last minute.
+        """
+        if self.segmented:
+            item.time = self.now
+        elif self.now - item.time >= _BUMP_INTERVAL:
+            item.time = self.now
+            item.segment.take(item)
 
     def touch(self, key: bytes, deadline: int) -> Item | None:
-        """Give a live item a new `deadline` and make it most recent; None when there is none."""
+        """Give a live item a new `deadline` and note the hit; None when there is none."""
         self.stats.cmd_touch += 1
         item = self.find(key)
         if item is None:
@@ -133,7 +150,7 @@ class Cache(Memory):
         self.stats.touch_hits += 1
         item.slab.touch_hits += 1
         item.exptime = deadline
-        self.use(key, item)
+        self.use(item)
         return item
 
     def delete(self, key: bytes) -> Item | None:
@@ -169,31 +186,38 @@ class Cache(Memory):
         cas = self.next_cas() if unique < 0 else unique
         self.stats.total_items += 1
         item = items.get(key)
-        slabs = self.slabs
-        slab = slabs.find(size)
-        self.taken += slabs.add(slab, size)
+        now = self.now
+        target = self.slabs.find(size).entry if self.temporary_ttl is None else self.entry(size, deadline)
         if item is None:
+            slab = target.slab
             if self.stale and self._drop_stale(key):
                 self.stats.reclaimed += 1
                 slab.reclaimed += 1
             self.used += size
-            items[key] = Item(block, head, flags, deadline, size, cas, self.now, slab, marks)
+            self.taken += self.slabs.add(slab, size)
+            items[key] = item = Item(key, block, head, flags, deadline, size, cas, now, target, marks)
+            target.add(item)
             return
-        if item.exptime <= self.now:
+        if item.exptime <= now:
             self.stats.get_expired += 1
-        self.used += size - item.size
-        self.taken -= slabs.remove(item.slab, item.size)
-        item.slab = slab
-        item.fetched = False
+        segment = item.segment
+        before = item.size
+        if before != size:
+            slabs = self.slabs
+            self.used += size - before
+            self.taken += slabs.add(target.slab, size) - slabs.remove(segment.slab, before)
+        item.uses = UNUSED
         item.marks = marks
         item.block = block
         item.head = head
         item.flags = flags
         item.exptime = deadline
-        item.size = size
         item.cas = cas
-        item.time = self.now
-        items.move_to_end(key)
+        item.time = now
+        segment.leave(item)
+        item.size = size
+        item.segment = target
+        target.add(item)
 
     def store(
         self,
@@ -221,7 +245,7 @@ class Cache(Memory):
                 if mode is not StoreMode.ADD:
                     return Outcome.NOT_STORED
             elif mode is StoreMode.ADD:
-                self.freshen(key, old)
+                self.freshen(old)
                 return Outcome.NOT_STORED
             elif mode is StoreMode.CAS:
                 if old.cas != unique or not self.with_cas:

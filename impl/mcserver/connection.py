@@ -12,6 +12,7 @@ import sys
 from mcserver import auth_text, meta, replies, text
 from mcserver.binary import Binary
 from mcserver.framing import STEP_BYTES
+from mcserver.items import ACTIVE, FETCHED, UNUSED
 from mcserver.metaset import read_meta_header
 from mcserver.packet import Packet
 from mcserver.phases import CLOSED, COMMAND, RETRIEVAL, STRANGER, SWALLOW, VALUE, WATCH
@@ -188,13 +189,15 @@ class Connection(Binary, Packet):
                 elif item.exptime > now < cache.flush_at and b" " not in key:
                     # A key that came in base64 may hold a blank: in this line that would be two keys.
                     block = item.block
-                    cache.items.move_to_end(key)
-                    if item.fetched:
-                        item.time = now
+                    item.segment.hits += 1
+                    uses = item.uses
+                    if uses == UNUSED:
+                        item.uses = FETCHED
                     else:
-                        item.fetched = True
+                        item.time = now
+                        if uses != ACTIVE:
+                            cache.activate(item)
                     stats.get_hits += 1
-                    item.slab.get_hits += 1
                     if len(block) <= COPY_MAX:
                         out.append(block + _END)
                     else:

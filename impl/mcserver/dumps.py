@@ -41,7 +41,7 @@ class Dump:
     def __init__(self, cache: Cache, classes: frozenset[int] | None, *, meta: bool) -> None:
         """Begin to list the items of `classes` (None: all), as metadump (`meta`) or mgdump."""
         self._cache = cache
-        self._keys = iter([key for key, item in cache.items.items() if classes is None or item.slab.id in classes])
+        self._keys = iter([item.key for segment in cache.walk(classes) for item in segment])
         self._line = metadump_line if meta else mgdump_line
         self._end = b"END\r\n" if meta else b"EN\r\n"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from mcserver import replies
 from mcserver.arithmetic import add_delta
 from mcserver.cache import NEVER, Cache, Item, Outcome, StoreMode
-from mcserver.items import BINARY, STALE, TOKEN_SENT
+from mcserver.items import BINARY, STALE, TOKEN_SENT, Segment
 from mcserver.metaflags import Flags, decode_key, key_reply, opaque_fits, read, well_formed
 from mcserver.retrieval import COPY_MAX, Buffer
 from mcserver.settings import KEY_MAX
@@ -82,15 +82,15 @@ def create(cache: Cache, key: bytes, value: bytes, unique: int | None) -> Item |
     return cache.items[key]
 
 
-def _count_hit(cache: Cache, item: Item, *, touch: bool) -> None:
+def _count_hit(cache: Cache, segment: Segment, *, touch: bool) -> None:
     stats = cache.stats
     if touch:
         stats.cmd_touch += 1
         stats.touch_hits += 1
-        item.slab.touch_hits += 1
+        segment.slab.touch_hits += 1
     else:
         stats.get_hits += 1
-        item.slab.get_hits += 1
+        segment.hits += 1
 
 
 def _item_flag(cache: Cache, item: Item, letter: int) -> bytes:
@@ -132,18 +132,19 @@ def _get(state: ServerState, tokens: list[bytes], out: list[Buffer]) -> int:
             elif b"q" not in letters:
                 out.append(b"EN" + echo + b"\r\n")
             return 0
+    segment = item.segment  # the one in which the item was found: a use may move it
     with_value = b"v" in letters and flags.compare != item.cas
     # These flags have the access counted after the reply, and so not at all when there is none.
     late = any(letter in b"NRThl" for letter in letters)
     if not late and b"u" not in letters:
-        cache.use(flags.key, item)
+        cache.use(item)
     reply = _get_reply(cache, item, flags, created=created)
     if reply is None:
         out.append(replies.LONG_OPAQUE)
         return 0
-    _count_hit(cache, item, touch=_T in letters)
+    _count_hit(cache, segment, touch=_T in letters)
     if late and b"u" not in letters:
-        cache.use(flags.key, item)
+        cache.use(item)
     if not with_value:
         out.append(b"HD" + reply + b"\r\n")
         return 0

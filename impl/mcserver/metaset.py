@@ -119,7 +119,7 @@ def _decide(cache: Cache, mode: StoreMode, old: Item | None, flags: Flags) -> Ou
             return Outcome.NOT_STORED
         return Outcome.STORED
     if mode is StoreMode.ADD:
-        cache.freshen(flags.key, old)
+        cache.freshen(old)
         return Outcome.NOT_STORED
     if mode is StoreMode.CAS:
         if compare and (compare == old.cas or (b"I" in flags.letters and compare < old.cas)):

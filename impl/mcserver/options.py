@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mcserver.option_values import PORT_MAX, OptionError, addresses, factor, item_size, mode, number, path
-from mcserver.options_extended import extend
+from mcserver.options_extended import SHARES_MAX, extend
 from mcserver.protocols import BY_NAME
 from mcserver.settings import ITEM_OVERHEAD, KIB, MIB, Settings
 
@@ -215,6 +215,9 @@ def _memory_trouble(settings: Settings) -> str:
             f"-I ({settings.item_size_max} bytes) is more than half of -m ({settings.memory_limit // MIB} megabytes): "
             f"type -m {-(-settings.item_size_max * 2 // MIB)} or a smaller -I"
         )
+    if settings.hot_percent + settings.warm_percent > SHARES_MAX:
+        message = f"-o hot_lru_pct and warm_lru_pct are more than {SHARES_MAX} together: type smaller percentages"
+        raise OptionError(message)
     if settings.chunk_size + ITEM_OVERHEAD > settings.chunk_max:
         return "-n is more than a chunk may hold (-o slab_chunk_max): type a smaller -n"
     return ""

@@ -6,11 +6,18 @@ from mcserver.option_values import OptionError, number, path
 from mcserver.settings import KIB, MIB, Settings
 
 _SECONDS_MAX = 10**9
+#: Hot and warm items may take so many percent of a class, each of them and both together.
+_SHARE_RANGE = (1, 79)
+SHARES_MAX = 80
+#: Ages are multiplied by less than this.
+_FACTOR_LIMIT = 1e9
+_SHARE = "a percentage from 1 to 79"
 #: tuning: Most kilobytes of replies that may wait for a TLS client.
 _BUFFER_MAX = 1024 * KIB
 _WITH_VALUE = frozenset(
     (
-        "slab_chunk_max idle_timeout temporary_ttl trace_dispatch ssl_chain_cert ssl_key ssl_keyformat"
+        "slab_chunk_max idle_timeout temporary_ttl hot_lru_pct warm_lru_pct hot_max_factor warm_max_factor"
+        " trace_dispatch ssl_chain_cert ssl_key ssl_keyformat"
         " ssl_verify_mode ssl_ca_cert ssl_ciphers ssl_min_version ssl_wbuf_size"
     ).split()
 )
@@ -33,6 +40,14 @@ def extend(settings: Settings, part: str) -> Settings:
             return replace(settings, idle_timeout=number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
         case "temporary_ttl":
             return replace(settings, temporary_ttl=number(shown, value, 0, _SECONDS_MAX, "a number of seconds"))
+        case "hot_lru_pct":
+            return replace(settings, hot_percent=number(shown, value, *_SHARE_RANGE, _SHARE))
+        case "warm_lru_pct":
+            return replace(settings, warm_percent=number(shown, value, *_SHARE_RANGE, _SHARE))
+        case "hot_max_factor":
+            return replace(settings, hot_factor=_age_factor(shown, value))
+        case "warm_max_factor":
+            return replace(settings, warm_factor=_age_factor(shown, value))
         case "lru_maintainer" | "no_lru_maintainer":
             return replace(settings, segmented=name == "lru_maintainer")
         case "lru_crawler" | "no_lru_crawler":
@@ -49,6 +64,17 @@ def extend(settings: Settings, part: str) -> Settings:
             return replace(settings, trace_dispatch=path(shown, value))
         case _:
             raise _unknown(part)
+
+
+def _age_factor(name: str, value: str) -> float:
+    try:
+        ratio = float(value)
+    except ValueError:
+        ratio = 0.0
+    if not 0 < ratio < _FACTOR_LIMIT:
+        message = f"bad value '{value}' for {name}: type a factor above 0, as in {name}=0.5"
+        raise OptionError(message)
+    return ratio
 
 
 def _unknown(part: str) -> OptionError:

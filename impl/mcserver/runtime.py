@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mcserver.segments import Tuning
 from mcserver.settings import Settings
 
 
@@ -9,15 +10,16 @@ from mcserver.settings import Settings
 class Runtime:
     """What ``verbosity``, ``lru``, ``lru_crawler`` and ``slabs automove`` set.
 
-    Only `verbosity`, `segmented`, `temporary_ttl` and `crawler` change what this server does: there are no segments to
-    size, no pages to move and no pauses in a crawl. The rest is kept, checked and shown by ``stats settings``, so that
-    programs which set it go on working.
+    Only `verbosity`, `crawler`, `segmented`, `temporary_ttl` and `tuning` change what this server does: there are no
+    pages to move and no pauses in a crawl. The rest is kept, checked and shown by ``stats settings``, so that programs
+    which set it go on working.
     """
 
     verbosity: int
     crawler: bool
     segmented: bool
     temporary_ttl: int | None
+    tuning: Tuning
     automove: int
     #: How often the crawler was started, by whatever command.
     crawler_starts: int = 0
@@ -28,20 +30,17 @@ class Runtime:
     automove_free_ratio: float = 0.01
     #: Seconds.
     automove_window: int = 10
-    hot_percent: int = 20
-    warm_percent: int = 40
-    hot_factor: float = 0.2
-    warm_factor: float = 2.0
     #: Uptime in seconds when ``flush_all`` was last carried out, 0 for never.
     oldest: int = 0
 
 
-def initial(settings: Settings) -> Runtime:
-    """The options a server starts with."""
+def initial(settings: Settings, tuning: Tuning) -> Runtime:
+    """The options a server starts with; `tuning` is the one the cache goes by."""
     return Runtime(
         verbosity=min(settings.verbosity, 2),
         crawler=settings.crawler,
         segmented=settings.segmented,
         temporary_ttl=settings.temporary_ttl,
+        tuning=tuning,
         automove=int(settings.modern),
     )

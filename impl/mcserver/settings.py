@@ -125,9 +125,16 @@ class Settings:
     backlog: int = 1024
     #: Answer with the pages, segments and crawler of memcached's present defaults; False is ``-o no_modern``.
     modern: bool = True
-    #: Move items to the front of the LRU at every hit; False (``-o no_lru_maintainer``) at most once a minute.
+    #: Divide items by their use into segments; False (``-o no_lru_maintainer``) moves a used one to the front of a
+    #: single list, at most once a minute.
     segmented: bool = True
-    #: Items with at most this many seconds to live are evicted last; None for no such favour (``-o temporary_ttl``).
+    #: Percent of a class that hot and warm items may take (``-o hot_lru_pct``, ``-o warm_lru_pct``) ...
+    hot_percent: int = 20
+    warm_percent: int = 40
+    #: ... and how old they may be beside the oldest cold one (``-o hot_max_factor``, ``-o warm_max_factor``).
+    hot_factor: float = 0.2
+    warm_factor: float = 2.0
+    #: Items with at most this many seconds to live are not evicted; None for no such favour (``-o temporary_ttl``).
     temporary_ttl: int | None = None
     #: Whether ``lru_crawler`` commands are carried out from the start (``-o no_lru_crawler``).
     crawler: bool = True

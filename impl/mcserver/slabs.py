@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
+from mcserver.items import Segment
 from mcserver.settings import MIB, Settings
 
 #: Bytes in a page.
@@ -28,10 +29,10 @@ _EXCESS_PERCENT = 125
 
 
 class SlabClass:
-    """One class: `chunk` bytes each, `per_page` of them in a page, and what happened to its items.
+    """One class: `chunk` bytes each, `per_page` of them in a page, its items in four lists, and what happened to them.
 
-    `chunks` and `number` count chunks and items in use, `requested` the bytes of these items; the other counters only
-    grow until ``stats reset``. A class that never held anything has `seen` False and is not reported.
+    `chunks` counts chunks in use; the other counters only grow until ``stats reset``. A class that never held anything
+    has `seen` False and is not reported. New items enter the list `entry`.
     """
 
     __slots__ = (
@@ -40,26 +41,33 @@ class SlabClass:
         "chunk",
         "chunks",
         "cmd_set",
+        "cold",
         "cost",
         "crawler_checked",
         "crawler_reclaimed",
         "decr_hits",
         "delete_hits",
+        "direct_reclaims",
+        "entry",
         "evicted",
         "evicted_nonzero",
         "evicted_time",
         "evicted_unfetched",
         "expired_unfetched",
-        "get_hits",
+        "hot",
         "id",
         "incr_hits",
-        "number",
+        "moves_to_cold",
+        "moves_to_warm",
+        "moves_within",
         "out_of_memory",
         "per_page",
         "reclaimed",
-        "requested",
         "seen",
+        "segments",
+        "temp",
         "touch_hits",
+        "warm",
     )
 
     def __init__(self, number: int, chunk: int) -> None:
@@ -71,18 +79,37 @@ class SlabClass:
         #: Bytes of ``-m`` that an item of this class takes.
         self.cost = max(share, (share + _OBJECT) * 100 // _EXCESS_PERCENT)
         self.chunks = 0
-        self.number = 0
-        self.requested = 0
         self.seen = False
+        #: Items just stored, those used again, those that go next, and those that go by expiring alone.
+        self.hot, self.warm, self.cold, self.temp = self.segments = tuple(Segment(self) for _ in range(4))
+        self.entry = self.hot
         self.reset()
 
     def reset(self) -> None:
         """Set every counter of events to 0."""
-        self.cmd_set = self.get_hits = self.touch_hits = self.delete_hits = 0
+        self.cmd_set = self.touch_hits = self.delete_hits = 0
         self.incr_hits = self.decr_hits = self.cas_hits = self.cas_badval = 0
         self.evicted = self.evicted_nonzero = self.evicted_time = self.evicted_unfetched = 0
         self.out_of_memory = self.reclaimed = self.expired_unfetched = 0
         self.crawler_reclaimed = self.crawler_checked = 0
+        self.moves_to_cold = self.moves_to_warm = self.moves_within = self.direct_reclaims = 0
+        for segment in self.segments:
+            segment.hits = 0
+
+    @property
+    def number(self) -> int:
+        """Items of the class."""
+        return sum(segment.number for segment in self.segments)
+
+    @property
+    def requested(self) -> int:
+        """Bytes of its items."""
+        return sum(segment.bytes for segment in self.segments)
+
+    @property
+    def get_hits(self) -> int:
+        """How often they were fetched."""
+        return sum(segment.hits for segment in self.segments)
 
     @property
     def pages(self) -> int:
@@ -137,10 +164,8 @@ class Slabs:
         return whole * self.classes[-1].cost + (self.find(rest).cost if rest else 0)
 
     def add(self, slab: SlabClass, size: int) -> int:
-        """Count an item of `size` bytes into its class `slab`; what it costs."""
+        """Count the chunks of an item of `size` bytes into its class `slab`; what it costs."""
         slab.seen = True
-        slab.number += 1
-        slab.requested += size
         if size <= self.chunk_max:
             slab.chunks += 1
             return slab.cost
@@ -148,19 +173,12 @@ class Slabs:
         return self.cost(size)
 
     def remove(self, slab: SlabClass, size: int) -> int:
-        """Count an item of `size` bytes out of its class `slab`; what it cost."""
-        slab.number -= 1
-        slab.requested -= size
+        """Count the chunks of an item of `size` bytes out of its class `slab`; what it cost."""
         if size <= self.chunk_max:
             slab.chunks -= 1
             return slab.cost
         slab.chunks -= -(-size // self.chunk_max)
         return self.cost(size)
-
-    def clear(self) -> None:
-        """Count every item out."""
-        for slab in self.classes:
-            slab.number = slab.chunks = slab.requested = 0
 
     def reset(self) -> None:
         """Set the counters of every class to 0."""

@@ -35,7 +35,7 @@ class ServerState:
         self.stats = Stats()
         self.cache = Cache(settings, self.stats, self.started)
         #: Options that commands change.
-        self.runtime = initial(settings)
+        self.runtime = initial(settings, self.cache.tuning)
         #: Prefix counters and watchers.
         self.observer = Observer(settings, clock)
         self.cache.on_evict = self._evicted
@@ -84,9 +84,22 @@ class ServerState:
     # -- time ---------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Take the time from the clock. The cache has no other: between two ticks time stands still for it."""
+        """Take the time from the clock, and do what is due every second.
+
+        The cache has no other: between two ticks time stands still for it.
+        """
+        self.maintain()  # what the second gone by has left to do: a new second makes items old
         if not self.paused:
             self.cache.now = int(self.clock()) + self.moved
+        self.maintain()
+
+    def maintain(self) -> None:
+        """Move items between segments, where there are any: every second, and before they are shown.
+
+        memcached does so up to a thousand times a second, so that nobody sees what is still to be moved.
+        """
+        if self.settings.segmented:
+            self.cache.maintain()
 
     def move(self, seconds: int) -> None:
         """Carry out ``debugtime``: add to the clock's total offset, and the new total to the present second.

@@ -35,6 +35,7 @@ class Stats:
         "idle_kicks",
         "incr_hits",
         "incr_misses",
+        "juggles",
         "reclaimed",
         "rejected_connections",
         "ssl_handshake_errors",
@@ -82,6 +83,7 @@ class Stats:
         self.idle_kicks: int = 0
         self.incr_hits: int = 0
         self.incr_misses: int = 0
+        self.juggles: int = 0
         self.reclaimed: int = 0
         self.rejected_connections: int = 0
         self.ssl_handshake_errors: int = 0

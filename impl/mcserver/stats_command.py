@@ -28,6 +28,7 @@ def stats(state: ServerState, tokens: list[bytes]) -> bytes:
         case b"settings":
             return render(settings_rows(state.settings, state.runtime, state.cache.limit, state.observer.counting))
         case b"items":
+            state.maintain()
             return render(items_rows(state.cache, segmented=state.settings.segmented))
         case b"slabs":
             return render(slabs_rows(state.cache))
@@ -38,6 +39,7 @@ def stats(state: ServerState, tokens: list[bytes]) -> bytes:
         case b"detail":
             return _detail(state, tokens)
         case b"cachedump":
+            state.maintain()
             return cachedump(state.cache, tokens, allowed=state.settings.dump_allowed)
         case b"extstore":
             return replies.END

@@ -1,9 +1,8 @@
 """``stats items``, ``stats slabs`` and ``stats cachedump``: the slab classes and what lies in them."""
 
-from collections import Counter
-
 from mcserver import replies
-from mcserver.cache import NEVER, Cache, Item
+from mcserver.cache import NEVER, Cache
+from mcserver.items import Segment
 from mcserver.numbers import strict_u32
 from mcserver.slabs import CLASS_LIMIT, PAGE, SlabClass
 from mcserver.stats import render
@@ -16,23 +15,19 @@ _DUMP_TOKENS = 4
 
 
 def items_rows(cache: Cache, *, segmented: bool) -> list[Row]:
-    """Rows of ``stats items``, one group per class that holds items: in one list, the cold one, but temporary ones."""
+    """Rows of ``stats items``, one group per class that holds items; those about segments only where there are any."""
     rows: list[Row] = []
-    oldest = _oldest(cache)
-    temporary = _temporary(cache)
     for slab in cache.slabs.classes:
         if not slab.number:
             continue
-        age = cache.now - oldest[slab.id].time if slab.id in oldest else 0
         values: list[Row] = [("number", slab.number)]
         if segmented:
-            short = temporary.get(slab.id, 0)
-            values += [("number_hot", 0), ("number_warm", 0), ("number_cold", slab.number - short)]
+            values += [(f"number_{name}", getattr(slab, name).number) for name in ("hot", "warm", "cold")]
             if cache.temporary_ttl is not None:
-                values.append(("number_temp", short))
-            values += [("age_hot", 0), ("age_warm", 0)]
+                values.append(("number_temp", slab.temp.number))
+            values += [("age_hot", _age(cache, slab.hot)), ("age_warm", _age(cache, slab.warm))]
         values += [
-            ("age", age),
+            ("age", _age(cache, slab.cold)),
             ("mem_requested", slab.requested),
             ("evicted", slab.evicted),
             ("evicted_nonzero", slab.evicted_nonzero),
@@ -44,39 +39,28 @@ def items_rows(cache: Cache, *, segmented: bool) -> list[Row]:
             ("evicted_unfetched", slab.evicted_unfetched),
         ]
         if segmented:
-            values.append(("evicted_active", 0))
+            values.append(("evicted_active", 0))  # an active item is never cold
         values += [
             ("crawler_reclaimed", slab.crawler_reclaimed),
             ("crawler_items_checked", slab.crawler_checked),
             ("lrutail_reflocked", 0),
         ]
         if segmented:
-            values += [(name, 0) for name in _SEGMENTS]
-            values += [("hits_to_hot", 0), ("hits_to_warm", 0), ("hits_to_cold", slab.get_hits), ("hits_to_temp", 0)]
+            values += [
+                ("moves_to_cold", slab.moves_to_cold),
+                ("moves_to_warm", slab.moves_to_warm),
+                ("moves_within_lru", slab.moves_within),
+                ("direct_reclaims", slab.direct_reclaims),
+            ]
+            values += [(f"hits_to_{name}", getattr(slab, name).hits) for name in ("hot", "warm", "cold", "temp")]
         rows += [(f"items:{slab.id}:{name}", value) for name, value in values]
     return rows
 
 
-_SEGMENTS = "moves_to_cold moves_to_warm moves_within_lru direct_reclaims".split()
-
-
-def _oldest(cache: Cache) -> dict[int, Item]:
-    """The least recently used item of each class that has one."""
-    missing = sum(1 for slab in cache.slabs.classes if slab.number)
-    found: dict[int, Item] = {}
-    for item in cache.items.values():
-        if item.slab.id not in found:
-            found[item.slab.id] = item
-            if len(found) == missing:
-                break
-    return found
-
-
-def _temporary(cache: Cache) -> Counter[int]:
-    """How many temporary items each class has."""
-    if cache.temporary_ttl is None:
-        return Counter()
-    return Counter(item.slab.id for item in cache.items.values() if cache.temporary(item))
+def _age(cache: Cache, segment: Segment) -> int:
+    """Seconds since the least recent item of a segment was used; 0 when there is none."""
+    tail = segment.tail
+    return 0 if tail is None else cache.now - tail.time
 
 
 def slabs_rows(cache: Cache) -> list[Row]:
@@ -111,7 +95,7 @@ def _slab_values(slab: SlabClass) -> list[Row]:
 
 
 def cachedump(cache: Cache, tokens: list[bytes], *, allowed: bool) -> bytes:
-    """``stats cachedump <class> <limit>``: live items of a class, the most recent first; limit 0 for all of them."""
+    """``stats cachedump <class> <limit>``: live cold items of a class, the most recent first; limit 0 for all."""
     if not allowed:
         return replies.CACHEDUMP_REFUSED
     if len(tokens) < _DUMP_TOKENS:
@@ -123,11 +107,13 @@ def cachedump(cache: Cache, tokens: list[bytes], *, allowed: bool) -> bytes:
         return replies.ILLEGAL_CLASS
     out: list[bytes] = []
     size = 0
-    for key, item in reversed(cache.items.items()):
-        if item.slab.id != number or cache.dead(item):
+    classes = cache.slabs.classes
+    cold = list(classes[number].cold) if number < len(classes) else []
+    for item in reversed(cold):
+        if item.key in cache.stale or cache.dead(item):
             continue
         expiry = 0 if item.exptime == NEVER else item.exptime
-        line = b"ITEM %b [%d b; %d s]\r\n" % (key, len(item.block) - item.head - 2, expiry)
+        line = b"ITEM %b [%d b; %d s]\r\n" % (item.key, len(item.block) - item.head - 2, expiry)
         size += len(line)
         if size > _DUMP_MAX:
             break

@@ -1,8 +1,8 @@
 """Rows of ``stats`` and ``stats settings``, in memcached's order and under its names.
 
 Rows whose subject does not exist here keep their name, because exporters look for it, and say 0 (or what is true):
-response objects, read buffers, authentication, page moves between classes, the LRU maintainer and its segments, logger
-threads, NAPI ids. Whether a row is there at all follows the options as it does in memcached.
+response objects, read buffers, authentication, page moves between classes, logger threads, NAPI ids. Whether a row is
+there at all follows the options as it does in memcached.
 """
 
 import resource
@@ -85,7 +85,7 @@ def general_rows(state: ServerState) -> list[Row]:
     if state.runtime.crawler:
         rows += [("lru_crawler_running", 0), ("lru_crawler_starts", state.runtime.crawler_starts)]
     if settings.segmented:
-        rows.append(("lru_maintainer_juggles", 0))
+        rows.append(("lru_maintainer_juggles", s.juggles))
     rows += [
         ("malloc_fails", 0),
         ("log_worker_dropped", 0),
@@ -112,7 +112,14 @@ def general_rows(state: ServerState) -> list[Row]:
         ("lrutail_reflocked", 0),
     ]
     if settings.segmented:
-        rows += [(name, 0) for name in _SEGMENTS]
+        classes = state.cache.slabs.classes
+        rows += [
+            ("moves_to_cold", sum(slab.moves_to_cold for slab in classes)),
+            ("moves_to_warm", sum(slab.moves_to_warm for slab in classes)),
+            ("moves_within_lru", sum(slab.moves_within for slab in classes)),
+            ("direct_reclaims", sum(slab.direct_reclaims for slab in classes)),
+            ("lru_bumps_dropped", 0),
+        ]
     return rows
 
 
@@ -129,7 +136,6 @@ _MOVES = (
     " slab_reassign_busy_deletes slab_reassign_busy_nomem slab_reassign_last_busy_status slab_reassign_running"
     " slabs_moved"
 ).split()
-_SEGMENTS = "moves_to_cold moves_to_warm moves_within_lru direct_reclaims lru_bumps_dropped".split()
 
 
 def settings_rows(settings: Settings, runtime: Runtime, limit: int, detail: bool) -> list[Row]:  # noqa: FBT001
@@ -175,10 +181,10 @@ def settings_rows(settings: Settings, runtime: Runtime, limit: int, detail: bool
         ("hash_algorithm", "siphash13"),
         ("lru_maintainer_thread", _yes(settings.segmented)),
         ("lru_segmented", _yes(runtime.segmented)),
-        ("hot_lru_pct", runtime.hot_percent),
-        ("warm_lru_pct", runtime.warm_percent),
-        ("hot_max_factor", f"{runtime.hot_factor:.2f}"),
-        ("warm_max_factor", f"{runtime.warm_factor:.2f}"),
+        ("hot_lru_pct", runtime.tuning.hot_percent),
+        ("warm_lru_pct", runtime.tuning.warm_percent),
+        ("hot_max_factor", f"{runtime.tuning.hot_factor:.2f}"),
+        ("warm_max_factor", f"{runtime.tuning.warm_factor:.2f}"),
         ("temp_lru", _yes(runtime.temporary_ttl is not None)),
         ("temporary_ttl", 61 if runtime.temporary_ttl is None else runtime.temporary_ttl),
         ("idle_timeout", settings.idle_timeout),

@@ -104,7 +104,7 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
     if size > cache.item_size_max:
         return 0
     #: tuning: Where there is room to spare this saves the call that says so.
-    if cache.taken + cache.reserved + size + _SPARE > cache.limit and not cache.make_room(size):
+    if cache.taken + cache.reserved + size + _SPARE > cache.limit and not cache.find_room(size):
         return 0
     deadline = NEVER if exptime_token == b"0" else cache.deadline(int(exptime_token))
     stats.cmd_set += 1

@@ -30,11 +30,14 @@ usage: mcserver [options]
 -o, --extended=<list>      separated by commas:
                            slab_chunk_max=<kilobytes>  largest chunk (default: 512)
                            idle_timeout=<seconds>      disconnect silent clients (default: 0, never)
-                           temporary_ttl=<seconds>     evict items with so short a life last (default: off)
-                           [no_]lru_maintainer  make every hit a use; without, one a minute (default: with)
+                           temporary_ttl=<seconds>     never evict items with so short a life (default: off)
+                           hot_lru_pct, warm_lru_pct=<percent>  share of new and of used items (default: 20, 40)
+                           hot_max_factor, warm_max_factor=<factor>
+                                                their age, by that of the oldest others (default: 0.2, 2)
+                           [no_]lru_maintainer  divide items by their use; without, one list (default: with)
                            [no_]lru_crawler     carry out lru_crawler commands (default: yes)
                            [no_]maxconns_fast  answer clients beyond -c and close; without, they wait (default: with)
-                           modern, no_modern    no_modern: chunks of 1m, one use a minute, lru_crawler disabled
+                           modern, no_modern    no_modern: chunks of 1m, one list of items, lru_crawler disabled
                            ssl_chain_cert=<file>    certificate and those that vouch for it, PEM
                            ssl_key=<file>           private key, if not in the former
                            ssl_keyformat=<num>      of the key: 1 PEM (default), 2 DER

@@ -143,8 +143,8 @@ def test_temporary_items_are_counted() -> None:
     server = create(["-o", "temporary_ttl=60"])
     ask(server, b"set a 0 60 1\r\nx\r\nset b 0 61 1\r\nx\r\nset c 0 0 1\r\nx\r\n")
     found = rows(server, b" items")
-    assert (found["items:1:number_cold"], found["items:1:number_temp"]) == ("2", "1")
+    assert (found["items:1:number"], found["items:1:number_temp"]) == ("3", "1")
     ask(server, b"lru temp_ttl -1\r\n")
     found = rows(server, b" items")
-    assert found["items:1:number_cold"] == "3"
+    assert found["items:1:number"] == "3"
     assert "items:1:number_temp" not in found
