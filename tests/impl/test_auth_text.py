@@ -91,7 +91,7 @@ def test_memcached_says_the_same(start_memcached: Callable[..., RunningServer], 
     for stream, reply, closed in STRANGERS:
         if not stream.startswith(alike) or b"16385" in stream or b"42949" in stream or closed or not reply:
             continue
-        if stream.startswith((b"set a 0 0 7", b"set a 0 0 16384", b"set a 0 0 6\r\nempty")):
+        if any(part in stream for part in (b"set a 0 0 7", b"16384", b"empty", b"mcpass ")):
             continue
         with memcached.connect() as sock:
             assert talk(sock, stream, reply[-4:]) == reply, stream
