@@ -193,7 +193,7 @@ def cut(buffer: bytes, rules: Rules) -> Cut | None:
 
 
 def _never_quiet(code: int) -> bool:
-    return code >= QUIET and DISPATCH[code - QUIET] is not None
+    return QUIET <= code < 2 * QUIET and DISPATCH[code - QUIET] is not None
 
 
 _SHAPE_CLAUSES: dict[Shape, str] = {

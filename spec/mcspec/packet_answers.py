@@ -46,6 +46,9 @@ def carry_out(asked: Asked | Refused, cache: Cache, now: Now, rules: Rules) -> t
 def _refused(refused: Refused, cache: Cache, rules: Rules) -> Done:
     """An error; a value that does not fit is lost to `set` with the item that it was to replace."""
     clauses = (*refused.clauses, "packet.error.form")
+    command = rules.dispatch[refused.code]
+    if command is not None and command.quiet:
+        clauses = (*clauses, "packet.quiet.refusal")
     pieces = (packet.error(refused.error, refused.code),)
     if refused.error != TOO_LARGE:
         return Done(cache, Owed(pieces, clauses))
@@ -307,26 +310,36 @@ _END: Piece = packet.packet(packet.STAT)
 def _stats(asked: Asked, cache: Cache, _now: Now, rules: Rules) -> tuple[Done, ...]:
     """What the line `stats NAME` of the text protocol asks for, with its rows as packets."""
     words = (b"stats", *(asked.key.split(b" ") if asked.key else ()))
+    if b"" in words:
+        return (_error(asked, cache, INVALID, ("packet.stats.unknown",)),)
     said = admin.GRAMMAR[b"stats"](words, asked.clauses, rules)
     if isinstance(said, text.Elsewhere):
         return (Done(cache, Owed((), asked.clauses), said.reason),)
     if isinstance(said, text.Answer):
-        clauses = said.clauses[len(asked.clauses) :]
-        if said.reply.endswith(b"not allowed\r\n"):
-            return (_error(asked, cache, NOT_ALLOWED, (*clauses, "packet.stats.forbidden")),)
-        return (_error(asked, cache, INVALID, (*clauses, "packet.stats.unknown")),)
+        if said.reply == text.ERROR:
+            clauses = said.clauses[len(asked.clauses) :]
+            return (_error(asked, cache, INVALID, (*clauses, "packet.stats.unknown")),)
+        refused = (packet.packet(packet.TEXT, said.reply),)
+        return (Done(cache, Owed(refused, (*said.clauses, "packet.stats.text"))),)
     assert isinstance(said, admin.Said)  # that is all that the reader of stats returns
-    piece, clauses = said.pieces[0], said.clauses
-    if counters.RESET in said.counts:
-        reply, clauses = _END, (*clauses, "packet.stats.reset")
-    elif isinstance(piece, Text) and piece.line.startswith(b"STAT"):
-        reply = Framed(piece, packet.stat_line, packet.STAT_REGEX)
-        clauses = (*clauses, "packet.stats.name" if asked.key else "packet.stats.rows")
-    else:
-        lines = piece if isinstance(piece, Text) else Text("OK", b"", b"OK")
-        reply, clauses = Framed(lines, packet.text_lines, packet.TEXT_REGEX), (*clauses, "packet.stats.text")
+    reply, clause = _shown(said)
+    if clause == "packet.stats.rows" and asked.key:
+        clause = "packet.stats.name"
     report = Report(said.report, cache) if said.report else None
-    return (Done(cache, Owed((reply,), clauses, counts=said.counts, report=report)),)
+    return (Done(cache, Owed((reply,), (*said.clauses, clause), counts=said.counts, report=report)),)
+
+
+def _shown(said: admin.Said) -> tuple[Piece, str]:
+    """The reply of a sub-command in packets, and the clause that says so."""
+    piece = said.pieces[0]
+    if counters.RESET in said.counts:
+        return _END, "packet.stats.reset"
+    if not isinstance(piece, Text):
+        assert isinstance(piece, bytes)  # what is no report is one line
+        return packet.packet(packet.TEXT, piece), "packet.stats.text"
+    if piece.line.startswith(b"STAT"):
+        return Framed(piece, packet.stat_line, packet.STAT_REGEX), "packet.stats.rows"
+    return Framed(piece, packet.text_lines, packet.TEXT_REGEX), "packet.stats.text"
 
 
 _COMMANDS: dict[str, Callable[[Asked, Cache, Now, Rules], tuple[Done, ...]]] = {

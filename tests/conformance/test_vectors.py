@@ -14,7 +14,7 @@ from mcconform.oracle import MOST_WORLDS
 from mcconform.phases import enumerated, splits, vectors
 from mcconform.phases.base import Plan
 from mcconform.verdict import Verdict
-from mcspec import clauses, profiles
+from mcspec import access, clauses, packet_answers, profiles, udp
 
 if TYPE_CHECKING:
     from mcconform.conversation import Conversation
@@ -24,6 +24,7 @@ INPROC = targets.make("inproc:")
 # Nothing can be seen of these on a server that follows base.
 UNSEEN = {
     "text.delta.blank-value": "what a server does with it is unspecified",
+    **dict.fromkeys((*packet_answers.PERMITTED, *udp.PERMITTED, *access.PERMITTED), "no reply shows it"),
 }
 
 
