@@ -142,9 +142,34 @@ def below(document: Path) -> str:
 
 
 def draw_state_machine() -> str:
-    """The rows as a Mermaid diagram and as a table, and what the guards and actions named in them mean."""
-    rows = [(state, event, row) for (state, event), all_ in connection.TABLE.items() for row in all_]
-    lines = [f"    {state.value} --> {row.to.value}: {step(event, row)}" for state, event, row in rows]
+    """Of each protocol the rows as a Mermaid diagram and as a table; what the guards and actions in them mean."""
+    tables = {"text": connection.TABLE, **connection.FRAMINGS}
+    rows = {
+        protocol: [(state, event, row) for (state, event), all_ in one.items() for row in all_]
+        for protocol, one in tables.items()
+    }
+    every = [row for some in rows.values() for _, _, row in some]
+    guards = {row.guard.__name__: inspect.getdoc(row.guard) for row in every}
+    actions = {row.action.__name__: inspect.getdoc(row.action) for row in every}
+    return "\n".join(
+        [
+            docstring(connection),
+            "A row that stands in every table is listed with text alone; its clauses are those of each chapter.\n",
+            *(draw_rows(protocol, some, rows["text"]) for protocol, some in rows.items()),
+            "## Guards\n",
+            table(["guard", "holds when"], ((code(name), text) for name, text in guards.items())),
+            "## Actions\n",
+            table(["action", "does"], ((code(name), text) for name, text in actions.items())),
+        ]
+    )
+
+
+Place = tuple[machine.State, machine.Event, machine.Row]
+
+
+def draw_rows(protocol: str, rows: list[Place], common: list[Place]) -> str:
+    """The rows of a protocol, but for those that are `common`, and its diagram."""
+    seen = set() if rows is common else {(state, event, row[:3]) for state, event, row in common}
     header = ["state", "event", "guard", "action", "next state", "clauses"]
     body = (
         (
@@ -156,20 +181,14 @@ def draw_state_machine() -> str:
             " ".join(f"[{code(name)}](#{name})" for name in row.clauses),
         )
         for state, event, row in rows
+        if (state, event, row[:3]) not in seen
     )
-    guards = {row.guard.__name__: inspect.getdoc(row.guard) for _, _, row in rows}
-    actions = {row.action.__name__: inspect.getdoc(row.action) for _, _, row in rows}
+    lines = [f"    {state.value} --> {row.to.value}: {step(event, row)}" for state, event, row in rows]
     return "\n".join(
         [
-            docstring(connection),
-            "## Rows\n",
+            f"## Rows of {protocol}\n",
             table(header, body),
-            "## Guards\n",
-            table(["guard", "holds when"], ((code(name), text) for name, text in guards.items())),
-            "## Actions\n",
-            table(["action", "does"], ((code(name), text) for name, text in actions.items())),
-            "## Diagram\n",
-            "In Mermaid's notation; a row without a guard or an action shows only its event.\n",
+            "As a diagram in Mermaid's notation; a row without a guard or an action shows only its event.\n",
             "\n".join(["```text", "stateDiagram-v2", "    [*] --> listening", *lines, "    closed --> [*]", "```", ""]),
         ]
     )

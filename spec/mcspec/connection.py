@@ -187,9 +187,7 @@ def feed(conn: Conn, event: Event, chunk: bytes, cache: Cache, context: Context)
     """Let `event` happen to a connection and run it to quiescence: every allowed world."""
     rules, undecided = context.rules, not conn.protocol
     protocol = conn.protocol or (rules.functions.spoken(chunk[0], rules) if chunk else TEXT)
-    table = rules.table if protocol == TEXT else rules.framings.get(protocol)
-    if table is None:
-        return (Turn(conn, cache, (), (), f"the {protocol} protocol is of another chapter"),)
+    table = rules.table if protocol == TEXT else rules.framings[protocol]
     rows = table.get((conn.state, event))
     if rows is None:
         return (Turn(conn, cache, (), ()),)
