@@ -9,11 +9,12 @@ import sys
 from functools import partial
 
 from mcserver import binary_wire as wire
+from mcserver.at_once import fetch_at_once, store_at_once
 from mcserver.binary_commands import hit
 from mcserver.binary_table import TABLE, Opcode
 from mcserver.cache import Outcome, StoreMode
 from mcserver.framing import Framing
-from mcserver.incoming import Order, Skip, Value, store_at_once
+from mcserver.incoming import Order, Skip, Value
 from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
 from mcserver.sasl import MECHANISM_MAX, Exchange, Token
 from mcserver.settings import KEY_MAX
@@ -60,6 +61,7 @@ class Binary(Framing):
         """
         out = self._out
         cache = self._cache
+        stats = self._stats
         self.last = cache.now
         observer = self._state.observer
         observer.fd = self.number
@@ -84,7 +86,8 @@ class Binary(Framing):
             if plain and start + bodylen <= size:
                 if opcode == wire.GET and not extlen and 0 < keylen <= KEY_MAX and bodylen == keylen:
                     pos = start + bodylen
-                    item = cache.fetch(data[start:pos])
+                    key = data[start:pos]
+                    item = fetch_at_once(cache, stats, key) or cache.fetch(key)
                     if item is None:
                         out.append(wire.answer(opcode, opaque, wire.NOT_FOUND))
                     else:

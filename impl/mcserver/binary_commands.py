@@ -34,7 +34,7 @@ def hit(opcode: int, opaque: int, item: Item, key: bytes, out: list[Buffer]) -> 
     body = _FLAGS_SIZE + len(key) + length
     head = wire.HIT.pack(wire.REPLY_MAGIC, opcode, len(key), _FLAGS_SIZE, 0, body, opaque, item.cas, item.flags)
     if length <= COPY_MAX:
-        out.append(b"".join((head, key, memoryview(block)[item.head : -_LINE_END])))
+        out.append(head + key + block[item.head : -_LINE_END])
     else:
         out.append(head + key)
         out.append(memoryview(block)[item.head : -_LINE_END])

@@ -8,8 +8,6 @@ from mcserver.stats import Stats
 
 #: tuning: Values above this many bytes stay in the buffer they were received into.
 _KEEP_BUFFER = 65536
-#: tuning: Values up to this many bytes are put behind their head by a copy more, larger ones by one copy.
-_SMALL = 16384
 _LINE_END = 2
 
 #: Makes the reply to a store of what came of it and the new cas unique (0 for none); empty for silence.
@@ -101,28 +99,6 @@ def other_unique(cache: Cache, key: bytes, unique: int) -> bool:
         return False
     item = cache.items.get(key)
     return item is not None and not cache.dead(item) and item.cas != unique
-
-
-def store_at_once(
-    cache: Cache, stats: Stats, key: bytes, flags: int, exptime: int, data: bytes, at: int, length: int
-) -> int:
-    """Carry out a plain set whose value of `length` bytes is in `data` at `at`; the cas unique, or -1.
-
-    A value that does not fit answers -1, and nothing has happened: the general way (`Value`) knows what to do with it.
-    """
-    size = cache.item_size(key, flags, length)
-    if size > cache.item_size_max or not cache.make_room(size):
-        return -1
-    stats.cmd_set += 1
-    cache.slabs.find(size).cmd_set += 1
-    head = b"VALUE %b %d %d\r\n" % (key, flags, length)
-    if length <= _SMALL:
-        block = head + data[at : at + length] + b"\r\n"
-    else:
-        block = b"".join((head, memoryview(data)[at : at + length], b"\r\n"))
-    unique = cache.next_cas()
-    cache.put(key, block, len(head), flags, cache.deadline(exptime) if exptime else NEVER, size, unique)
-    return unique
 
 
 class Value:

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from mcserver import packet_wire as wire
+from mcserver.at_once import fetch_at_once, store_at_once
 from mcserver.cache import Outcome, StoreMode
 from mcserver.framing import Framing
-from mcserver.incoming import Order, Skip, Value, store_at_once
+from mcserver.incoming import Order, Skip, Value
 from mcserver.packet_commands import HANDLERS, Handler, hit
 from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
 from mcserver.settings import KEY_MAX
@@ -80,6 +81,7 @@ class Packet(Framing):
         """
         out = self._out
         cache = self._cache
+        stats = self._stats
         self.last = cache.now
         observer = self._state.observer
         observer.fd = self.number
@@ -101,7 +103,7 @@ class Packet(Framing):
                 end = pos + length
                 if code == wire.GET and 0 < end - start <= KEY_MAX:
                     key = data[start:end]
-                    item = cache.fetch(key)
+                    item = fetch_at_once(cache, stats, key) or cache.fetch(key)
                     if item is None:
                         out.append(wire.failure(code, wire.NOT_FOUND))
                     else:

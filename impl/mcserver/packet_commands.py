@@ -42,7 +42,7 @@ def hit(key: bytes, item: Item, out: list[Buffer]) -> int:
     size = _HIT_EXTRA + len(key) + len(block) - item.head - _LINE_END
     head = wire.HIT.pack(size, wire.VALUE, item.flags, item.cas, len(key))
     if len(block) <= COPY_MAX:
-        out.append(b"".join((head, key, memoryview(block)[item.head : -_LINE_END])))
+        out.append(head + key + block[item.head : -_LINE_END])
     else:
         out.append(head + key)
         out.append(memoryview(block)[item.head : -_LINE_END])

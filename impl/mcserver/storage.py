@@ -25,7 +25,7 @@ _HEADER_TOKENS = 5
 #: Three numbers with more digits than this together are left to the slow path: one may have more than 32 bits.
 _HOT_DIGITS = 11
 #: tuning: No item costs more than its bytes and this many (a share of a page may be half of one).
-_SPARE = 1024 * 1024
+SPARE = 1024 * 1024
 
 
 class StoreHeader:
@@ -104,7 +104,7 @@ def quick_set(cache: Cache, stats: Stats, data: bytes, pos: int, line: bytes) ->
     if size > cache.item_size_max:
         return 0
     #: tuning: Where there is room to spare this saves the call that says so.
-    if cache.taken + cache.reserved + size + _SPARE > cache.limit and not cache.find_room(size):
+    if cache.taken + cache.reserved + size + SPARE > cache.limit and not cache.find_room(size):
         return 0
     deadline = NEVER if exptime_token == b"0" else cache.deadline(int(exptime_token))
     stats.cmd_set += 1

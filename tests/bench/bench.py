@@ -1,8 +1,9 @@
 """Measure the server's CPU time per request beside memcached's: `python tests/bench/bench.py` or `make bench`.
 
-Both servers run through the whole measurement; slices of load alternate between them, so that whatever else happens on
-the machine hits both alike. What counts is user and system time of the server process, as the kernel counts it in
-/proc/PID/stat; the client is a process of its own and costs neither of them anything.
+Text and binary are compared with memcached, packets with this server's own text. Both servers run through the whole
+measurement; slices of load alternate between them, so that whatever else happens on the machine hits both alike. What
+counts is user and system time of the server process, as the kernel counts it in /proc/PID/stat; the client is a process
+of its own and costs neither of them anything.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOST = "127.0.0.1"
-VALUE = b"v" * 100
-KEYS = 1000
 LEAST_SLICES = 20
 GOAL = 1.5
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,46 +32,19 @@ MISSING = 2
 class Operation(NamedTuple):
     """What one slice of load consists of."""
 
-    name: str
+    protocol: str
     command: str
     depth: int
 
-
-OPERATIONS = (
-    Operation("get, depth 1", "get", 1),
-    Operation("set, depth 1", "set", 1),
-    Operation("get, depth 100", "get", 100),
-    Operation("set, depth 100", "set", 100),
-)
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return f"{self.protocol} {self.command}, depth {self.depth}"
 
 
-def client(port: int) -> None:
-    """The load: for each line `COMMAND DEPTH SECONDS` on stdin, the number of requests done on stdout."""
-    connection = socket.create_connection((HOST, port))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    stores = [b"set key-%04d 0 0 100\r\n%s\r\n" % (number, VALUE) for number in range(KEYS)]
-    fetches = [b"get key-%04d\r\n" % number for number in range(KEYS)]
-    for line in sys.stdin:
-        command, depth, seconds = line.split()
-        size = len(b"STORED\r\n") if command == "set" else len(b"VALUE key-0000 0 100\r\n") + len(VALUE) + 2 + 5
-        single = stores if command == "set" else fetches
-        count = int(depth)
-        batches = [b"".join(single[at : at + count]) for at in range(0, KEYS, count)]
-        done = _load(connection, batches, size * count, time.perf_counter() + float(seconds))
-        print(done * count, flush=True)
-
-
-def _load(connection: socket.socket, batches: list[bytes], size: int, end: float) -> int:
-    send, receive = connection.sendall, connection.recv
-    done = 0
-    while time.perf_counter() < end:
-        for batch in batches:
-            send(batch)
-            left = size
-            while left:
-                left -= len(receive(left))
-        done += len(batches)
-    return done
+def operations(protocol: str) -> list[Operation]:
+    """What is measured of a protocol."""
+    return [Operation(protocol, command, depth) for depth in (1, 100) for command in ("get", "set")]
 
 
 class Side:
@@ -90,7 +62,7 @@ class Side:
         )
         self._wait()
         self.client = subprocess.Popen(
-            _pinned([sys.executable, __file__, "--client", str(self.port)], client_on),
+            _pinned([sys.executable, str(Path(__file__).with_name("load.py")), str(self.port)], client_on),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -118,7 +90,7 @@ class Side:
         assert self.client.stdin is not None
         assert self.client.stdout is not None
         before = self.cpu()
-        print(operation.command, operation.depth, seconds, file=self.client.stdin, flush=True)
+        print(*operation, seconds, file=self.client.stdin, flush=True)
         return self._spent(self.client.stdout.readline(), before)
 
     def _spent(self, line: str, before: float) -> tuple[float, int]:
@@ -163,9 +135,9 @@ def find_memcached() -> str:
     return program
 
 
-def ours(*python: str) -> list[str]:
+def ours(*python: str, protocol: str = "auto") -> list[str]:
     """The command of the bundled server."""
-    return [sys.executable, *python, "-m", "mcserver", "-l", HOST, "-p", "{port}"]
+    return [sys.executable, *python, "-m", "mcserver", "-l", HOST, "-p", "{port}", "-B", protocol]
 
 
 def theirs(program: str) -> list[str]:
@@ -174,61 +146,94 @@ def theirs(program: str) -> list[str]:
     return [program, *as_root, "-l", HOST, "-p", "{port}", "-t", "1", "-U", "0", "-m", "64"]
 
 
+class Table(NamedTuple):
+    """Two servers beside each other; a row is one operation of each."""
+
+    heads: tuple[str, str]
+    commands: tuple[list[str], list[str]]
+    rows: list[tuple[Operation, Operation]]
+
+
+def tables(program: str) -> list[Table]:
+    """What is compared: both protocols with memcached; packets, which memcached has not, with text."""
+    shared = [*operations("text"), *operations("binary")]
+    return [
+        Table(("mcserver", "memcached"), (ours(), theirs(program)), [(one, one) for one in shared]),
+        Table(
+            ("packet", "text"),
+            (ours(protocol="packet"), ours(protocol="ascii")),
+            list(zip(operations("packet"), operations("text"), strict=True)),
+        ),
+    ]
+
+
 def measure(seconds: float, cores: tuple[int, int] | None) -> None:
-    """Run the slices and print the table. A slice is long against the tick in which the kernel counts CPU time."""
+    """Run the slices and print the tables. A slice is long against the tick in which the kernel counts CPU time."""
     program = find_memcached()
-    per_slice = max(0.25, seconds / (len(OPERATIONS) * 2 * LEAST_SLICES))
-    slices = max(LEAST_SLICES, round(seconds / (len(OPERATIONS) * 2 * per_slice)))
-    sides = [Side("mcserver", ours(), cores), Side("memcached", theirs(program), cores)]
+    wanted = tables(program)
+    count = sum(len(table.rows) for table in wanted)
+    per_slice = max(0.25, seconds / (count * 2 * LEAST_SLICES))
+    slices = max(LEAST_SLICES, round(seconds / (count * 2 * per_slice)))
     version = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout.strip()
     where = "anywhere" if cores is None else "one core" if cores[0] == cores[1] else "cores of their own"
     print(
         f"server CPU time (user + sys) per request, 100-byte values; mcserver beside {version} -t 1\n"
         f"{slices} slices of {per_slice:g} s of each, alternating; server and client on {where};"
-        f" Python {sys.version.split()[0]}\n"
+        f" Python {sys.version.split()[0]}"
     )
-    print(f"{'operation':16}{'mcserver':>12}{'memcached':>12}{'ratio':>8}   {'quartiles':14}")
     missed = []
-    try:
-        for operation in OPERATIONS:
-            for side in sides:
-                side.slice(Operation("fill", "set", 100), 0.05)
-                side.slice(operation, 0.1)
-            rows = [_row(sides, operation, per_slice, turn) for turn in range(slices)]
-            ours_, theirs_ = ([row[which] for row in rows] for which in (0, 1))
-            ratios = [a / b for a, b in rows if b > 0]
-            low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-            print(
-                f"{operation.name:16}{statistics.median(ours_):9.2f} us{statistics.median(theirs_):9.2f} us"
-                f"{middle:8.2f}   {low:.2f} .. {high:.2f}",
-                flush=True,
-            )
-            if operation.depth == 1 and middle > GOAL:
-                missed.append(operation.name)
-    finally:
-        for side in sides:
-            side.stop()
-    goal = f"goal: at most {GOAL} at depth 1"
+    for table in wanted:
+        for name, middle in _fill(table, per_slice, slices, cores):
+            if name.endswith("depth 1") and middle > GOAL and table.heads[1] == "memcached":
+                missed.append(name)
+    goal = f"goal: at most {GOAL} times memcached at depth 1"
     print(f"\n{goal}: {'missed by ' + '; '.join(missed) + ' (--profile shows why)' if missed else 'met'}")
 
 
-def _row(sides: list[Side], operation: Operation, seconds: float, turn: int) -> tuple[float, float]:
+def _fill(table: Table, seconds: float, slices: int, cores: tuple[int, int] | None) -> list[tuple[str, float]]:
+    """Measure and print one table; names and ratios of its rows."""
+    sides = [Side(head, command, cores) for head, command in zip(table.heads, table.commands, strict=True)]
+    print(f"\n{'operation':24}{sides[0].name:>12}{sides[1].name:>12}{'ratio':>8}   {'quartiles':14}")
+    done = []
+    try:
+        for row in table.rows:
+            for side, operation in zip(sides, row, strict=True):
+                side.slice(operation._replace(command="set", depth=100), 0.05)
+                side.slice(operation, 0.1)
+            spent = [_turn(sides, row, seconds, turn) for turn in range(slices)]
+            one, other = ([pair[which] for pair in spent] for which in (0, 1))
+            low, middle, high = statistics.quantiles([a / b for a, b in spent if b > 0], n=4, method="inclusive")
+            print(
+                f"{row[0].name:24}{statistics.median(one):9.2f} us{statistics.median(other):9.2f} us"
+                f"{middle:8.2f}   {low:.2f} .. {high:.2f}",
+                flush=True,
+            )
+            done.append((row[0].name, middle))
+    finally:
+        for side in sides:
+            side.stop()
+    return done
+
+
+def _turn(sides: list[Side], row: tuple[Operation, Operation], seconds: float, turn: int) -> tuple[float, float]:
     """Microseconds per request of both in one turn; who goes first alternates."""
     spent = [0.0, 0.0]
     for which in (0, 1) if turn % 2 else (1, 0):
-        cpu, requests = sides[which].slice(operation, seconds)
-        spent[which] = cpu / max(1, requests) * 1e6
+        cpu, done = sides[which].slice(row[which], seconds)
+        spent[which] = cpu / max(1, done) * 1e6
     return spent[0], spent[1]
 
 
 def profile(seconds: float, cores: tuple[int, int] | None) -> None:
     """Print where the server's time goes: user and system time, and the functions of the server (cProfile)."""
     with tempfile.TemporaryDirectory() as folder:
-        for operation in OPERATIONS:
+        for operation in (one for protocol in ("text", "binary", "packet") for one in operations(protocol)):
             file = str(Path(folder) / "profile")
-            plain, bent = Side("mcserver", ours(), cores), Side("mcserver", ours("-m", "cProfile", "-o", file), cores)
+            protocol = "packet" if operation.protocol == "packet" else "auto"
+            plain = Side("mcserver", ours(protocol=protocol), cores)
+            bent = Side("mcserver", ours("-m", "cProfile", "-o", file, protocol=protocol), cores)
             for side in (plain, bent):
-                side.slice(Operation("fill", "set", 100), 0.05)
+                side.slice(operation._replace(command="set", depth=100), 0.05)
             _split(plain, operation, seconds)
             bent.slice(operation, seconds)
             plain.stop()
@@ -263,21 +268,17 @@ def main() -> None:
         "--seconds",
         type=float,
         default=60.0,
-        help="how long, about (default: 60; at least 40 slices of 0.25 s an operation)",
+        help="how long, about (default: 60; but at least 40 slices of 0.25 s an operation, some three minutes in all)",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--separate-cores", action="store_true", help="server and client on a core each (default)")
     where.add_argument("--same-core", action="store_true", help="server and client on one core")
     parser.add_argument("--profile", action="store_true", help="print where the server's time goes instead")
-    parser.add_argument("--client", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.client is not None:
-        client(options.client)
-        return
     available = sorted(os.sched_getaffinity(0))
     cores = (available[0], available[0]) if options.same_core else (available[0], available[-1])
     if options.profile:
-        profile(max(0.5, options.seconds / (2 * len(OPERATIONS))), cores)
+        profile(max(0.5, options.seconds / 24), cores)
     else:
         measure(options.seconds, cores)
 
