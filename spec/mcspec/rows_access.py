@@ -58,6 +58,12 @@ def cut_stranger(turn: Turn, context: Context) -> tuple[Turn, ...]:
     return (turn._replace(conn=conn),)
 
 
+def cut_stranger_off(turn: Turn, context: Context) -> tuple[Turn, ...]:
+    """Close without an answer; a server with that trait loses replies that it had queued."""
+    drops = context.rules.traits.close_drops == "queued"
+    return owe(turn, Owed((), ("access.ascii.long-line",), drops=drops), leaving=True)
+
+
 def expect_token(turn: Turn, _context: Context) -> tuple[Turn, ...]:
     """Wait for the token and its CR LF."""
     assert isinstance(turn.conn.request, access.Token)  # guarded by token_announced
@@ -185,7 +191,7 @@ _S, _E = State, Event
 
 STRANGERS: Table = {
     (_S.NEW_CMD, _E.TURN): (
-        Row(stranger_over, cut_off, _S.CLOSING, ("access.ascii.long-line",)),
+        Row(stranger_over, cut_stranger_off, _S.CLOSING, ("access.ascii.long-line",)),
         Row(stranger_line, cut_stranger, _S.PARSE_CMD),
         Row(replies_queued, nothing, _S.MWRITE, ("text.stream.prompt",)),
         Row(always, nothing, _S.WAITING),
