@@ -77,59 +77,29 @@ TRACED = 16
 """One stream in this many tells which rows of the connection table it took."""
 
 HITS = frozenset(
-    name if name.startswith("meta.") else f"text.{name}"
-    for name in [
-        "meta.mg.hit",
-        "meta.mg.value",
-        "meta.md.deleted",
-        "meta.md.invalidates",
-        "meta.md.compare",
-        "meta.ma.done",
-        "meta.ma.value",
-        "meta.me.line",
-        "get.hit",
-        "gets.hit",
-        "gat.hit",
-        "gats.hit",
-        "set.replaces",
-        "add.exists",
-        "replace.stored",
-        "append.joined",
-        "append.too-large",
-        "prepend.joined",
-        "prepend.too-large",
-        "cas.stored",
-        "cas.exists",
-        "cas.zero",
-        "incr.adds",
-        "incr.wraps",
-        "decr.subtracts",
-        "decr.floor",
-        "delta.non-numeric",
-        "delete.deleted",
-        "touch.touched",
-    ]
+    """
+    meta.mg.hit meta.mg.value meta.md.deleted meta.md.invalidates meta.md.compare meta.ma.done meta.ma.value
+    meta.me.line
+    text.get.hit text.gets.hit text.gat.hit text.gats.hit text.set.replaces text.add.exists text.replace.stored
+    text.append.joined text.append.too-large text.prepend.joined text.prepend.too-large text.cas.stored text.cas.exists
+    text.cas.zero text.incr.adds text.incr.wraps text.decr.subtracts text.decr.floor text.delta.non-numeric
+    text.delete.deleted text.touch.touched
+    binary.get.hit binary.getk.hit binary.gat.hit binary.touch.hit binary.delete.deleted
+    packet.get.hit packet.gat.hit packet.touch.touched packet.delete.deleted
+    """.split()
 )
 MISSES = frozenset(
-    name if name.startswith("meta.") else f"text.{name}"
-    for name in [
-        "meta.mg.miss",
-        "meta.md.miss",
-        "meta.ma.miss",
-        "meta.me.miss",
-        "get.miss",
-        "gat.miss",
-        "set.stored",
-        "add.stored",
-        "replace.missing",
-        "append.missing",
-        "prepend.missing",
-        "cas.missing",
-        "delta.missing",
-        "delete.missing",
-        "touch.missing",
-    ]
+    """
+    meta.mg.miss meta.md.miss meta.ma.miss meta.me.miss
+    text.get.miss text.gat.miss text.set.stored text.add.stored text.replace.missing text.append.missing
+    text.prepend.missing text.cas.missing text.delta.missing text.delete.missing text.touch.missing
+    binary.get.miss binary.getk.miss binary.gat.miss binary.touch.miss binary.delete.miss binary.delta.miss
+    binary.delta.creates
+    packet.get.miss packet.gat.miss packet.touch.missing packet.delete.missing packet.count.missing
+    """.split()
 )
+"""Clauses of requests that found an item, and that found none; those of storing and counting are the same in all
+protocols."""
 
 
 @dataclass

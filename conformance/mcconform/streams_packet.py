@@ -121,6 +121,10 @@ def _strange(rng: Random, *, foreign: bool, endings: bool, soon: bool) -> list[P
         return packet(_loud(rng, FLUSH), delay)
     if foreign and draw < 0.5:
         return packet(STATS, rng.choice((b"", b"", b"settings", b"items", b"bogus", b"reset", b"detail on", b"sizes")))
+    if foreign and draw < 0.53:
+        # What these three refuse changes nothing.
+        code = rng.choice((FLUSH, FLUSH | QUIET, VERBOSITY, STATS))
+        return packet(code, rng.choice((b"x", b"123456789", Repeat(b"s", 251))))
     if endings and draw < 0.6:
         return packet(_loud(rng, QUIT))
     if foreign and draw < 0.7:

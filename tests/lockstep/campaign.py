@@ -27,9 +27,9 @@ from mcspec import Rules, clauses, profiles
 from mcspec.connection import NAMES
 
 BATCH = 500
-LIVE = Scope(foreign=True, advance=False, large=3000)
+LIVE = Scope(foreign=True, advance=False, large=3000, binary=True)
 """Without time that passes: the same stream means the same on a clock that we do not hold."""
-HELD = Scope(options=True, large=3000)
+HELD = Scope(options=True, large=3000, binary=True, udp=True, packets=True)
 
 
 class Batch(NamedTuple):

@@ -15,8 +15,8 @@ from tests.lockstep.campaign import HELD
 from tests.mutants import hand, loader
 
 STREAMS = 6000
-CHAPTERS = ("text.", "meta.")
-"""What the streams are drawn from; other chapters are about the server as a whole."""
+CHAPTERS = ("text.", "meta.", "binary.", "packet.", "udp.")
+"""What the streams are drawn from; other chapters are about the server as a whole, or who may come in."""
 PLANTED = ("incr wraps at 2^63", "a delayed flush is a second late", "cas does not compare")
 
 
@@ -31,8 +31,9 @@ def test_no_difference_and_nothing_left_out() -> None:
     assert tally.hits >= 0.3 * (tally.hits + tally.misses)
     assert tally.unspecified <= 0.02 * STREAMS
     known = {clause for clause in clauses.load() if clause.startswith(CHAPTERS)}
-    assert len(tally.clauses & known) >= 0.95 * len(known)
-    assert len(tally.rows) >= 0.9 * len(NAMES)
+    assert len(tally.clauses & known) >= 0.93 * len(known)
+    rows = {row for row in NAMES.values() if not row.startswith("stranger:")}
+    assert len(rows & set(tally.rows)) >= 0.8 * len(rows)
 
 
 def _search(name: str, found: multiprocessing.Queue[tuple[int, str]]) -> None:

@@ -45,6 +45,12 @@ MOST_COUNTED = 8
 CUT = ((), ("-B", "packet"))
 """Server options with which vectors are cut: none, and those that choose a protocol."""
 
+MOST_BINARY = 40
+"""The same for binary streams, most of whose bytes are headers, of which one is like another."""
+
+MOST_APART = 16
+"""The same for streams that ask for a server of their own: these too run one after the other."""
+
 COMPOSITIONS = 2
 """Random compositions of each vector."""
 
@@ -96,6 +102,10 @@ def of(joined: Conversation, rng: random.Random, most: int = WHOLE) -> Iterator[
     most = min(most, MOST_LARGE if joined.size > LARGE else max(MOST_LARGE, LINES // _lines(joined)))
     if joined.alone and not joined.flushes:
         most = min(most, MOST_COUNTED)
+    if joined.options:
+        most = min(most, MOST_APART)
+    elif joined.speech(0) == "binary":
+        most = min(most, MOST_BINARY)
     if len(found) > most:
         found = sorted(rng.sample(found, most))
     for index, place in found:
