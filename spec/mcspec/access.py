@@ -49,7 +49,7 @@ def read(raw: bytes, rules: Rules) -> Token | text.Answer | text.Hang | text.Els
         return _read_words(raw, rules)
     if len(raw) <= rules.limits.auth_line:
         return text.Hang(("access.ascii.short-line",))
-    words = scan.words(raw[:-1].removesuffix(b"\r"))
+    words = scan.words(raw[:-2] if rules.traits.auth_line == "cut" else raw[:-1].removesuffix(b"\r"))
     length = None
     if raw.startswith(b"set") and len(words) > _LENGTH:
         length = scan.strict_unsigned(words[_LENGTH], rules.limits.length_digits, 2**32)

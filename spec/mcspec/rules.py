@@ -189,7 +189,8 @@ class Traits(NamedTuple):
     """admin.slabs.window: a window is `bounded`, or `any` (up to 1.6.44)."""
 
     auth_line: str = "strict"
-    """access.ascii.set: the line of a token is `strict`, or its `words` are those of any line (up to 1.6.39)."""
+    """access.ascii.set: the line of a token is `strict`, or that but `cut` by a byte before its LF (1.6.40 on), or its
+    `words` are those of any line (up to 1.6.39)."""
 
     auth_replies: str = "each"
     """access.ascii.each-answered: of what strangers are refused `each` is answered, or the `last` of a read only."""
