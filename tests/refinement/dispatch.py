@@ -6,6 +6,12 @@ what the listener sees for itself, is not recorded: an event is taken together w
 it, such as a client that connects before it is accepted. The first of these ways whose guards all hold is taken; if
 none does, the event is none that the model allows.
 
+Three things of a server are not in the model, whose worker reads one byte of its pipe for each connection that it
+takes. A server's worker may read several bytes at once (`"bytes": 2`): what is read early is left in the model's pipe
+until its connection is taken. Once awake it may take more connections than it has read bytes for; it reads those bytes
+later, and in vain. And when the server drains, each worker is told by a byte of its own, with no connection behind it;
+in the model a worker sees that by itself. `Follower` counts the bytes, which must come out even when a worker ends.
+
 A client of the model connects once, so every connection that is accepted or rejected is a client of its own, numbered
 in that order; one that waits while the server does not accept is the next that it will accept.
 """
@@ -16,7 +22,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mcspec.dispatch import NOBODY, TABLE, Command, Peer, Sock, State
+from mcspec.dispatch import NOBODY, TABLE, Command, Hand, Peer, Sock, Stage, State
 from mcspec.models.dispatch import show
 
 ROWS = {row.name: row for row in TABLE}
@@ -49,6 +55,7 @@ class Recorded(NamedTuple):
     event: str
     conn: int = NOBODY
     worker: int = NOBODY
+    bytes: int = 1
 
 
 class Setting(NamedTuple):
@@ -79,7 +86,8 @@ def read(lines: Iterable[str]) -> tuple[Recorded, ...]:
         lacking = [name for name in needs if not isinstance(fields.get(name), int)]
         if lacking:
             raise RefusedError(f"line {number}: {event} without {' and '.join(lacking)}")
-        found.append(Recorded(event, *(fields[name] if name in needs else NOBODY for name in ("conn", "worker"))))
+        conn, worker = (fields[name] if name in needs else NOBODY for name in ("conn", "worker"))
+        found.append(Recorded(event, conn, worker, fields.get("bytes", 1)))
     return tuple(found)
 
 
@@ -100,6 +108,16 @@ class Follower:
         """The client that each of the server's open connections stands for."""
         self.arrived = 0
         """Connections that were accepted or rejected."""
+        self.read = [0] * setting.workers
+        """Bytes that each worker has read, for which it has not yet taken a connection."""
+        self.stops = [0] * setting.workers
+        """Bytes in each pipe that tell its worker to stop."""
+        self.late = [0] * setting.workers
+        """Bytes that each worker has not read, for which it has taken a connection."""
+        self.owed = NOBODY
+        """The worker that the listener has yet to tell of a connection which that has taken already."""
+        self.last = [""] * setting.workers
+        """The last thing that each worker did."""
         arrivals = sum(event.event in ("accept", "reject") for event in events)
         # One more may wait for a server that has stopped accepting when the recording ends.
         start = State.start(arrivals + 1, setting.workers, setting.limit)
@@ -135,7 +153,17 @@ class Follower:
         if event.event == "exit":
             shut: list[Step] = [("close-socket", 0, 0)] if state.listening else []
             return [[*shut, ("exit", event.worker, 0)]]
+        if event.event == "pop":
+            untold = state.told == event.worker and not state.pipes[event.worker]
+            told: list[Step] = [("notify", event.worker, 0)] if untold else []
+            return [[*told, ("wake", event.worker, 0), ("take", event.worker, 0)]]
+        if event.event == "wake" or (event.event == "notify" and self._of_no_connection(state, event)):
+            return [[]]
         return [[(COMMANDS[event.event][0], max(event.worker, 0), 0)]]
+
+    def _of_no_connection(self, state: State, event: Recorded) -> bool:
+        """Whether a byte tells of the end, or of a connection that was taken before it."""
+        return event.worker == self.owed or (state.stage == Stage.DRAINS and state.hand == Hand.READY)
 
     def _connects(self, state: State) -> list[Step]:
         return [] if state.socks[self.arrived] == Sock.BACKLOG else [("connect", self.arrived, 0)]
@@ -150,15 +178,55 @@ class Follower:
         client = self.client.get(event.conn)
         if event.event in OF_WORKER and not 0 <= event.worker < len(state.loops):
             return f"there is no worker {event.worker}"
+        if self.owed not in (NOBODY, event.worker) and event.event not in ("wake", "pop", "close", "drain"):
+            return f"worker {self.owed} has not been told of its connection"
         if event.event in ("accept", "reject"):
             return f"connection {event.conn} is open" if client is not None else ""
         if event.event in OF_CONN and client is None:
             return f"connection {event.conn} is not open"
         if event.event == "push" and state.held != client:
             return f"the listener does not hold connection {event.conn}"
-        if event.event == "pop" and state.queues[event.worker][:1] != (client,):
-            return f"connection {event.conn} is not the first on the queue of worker {event.worker}"
+        return self._miscounted(state, event)
+
+    def _miscounted(self, state: State, event: Recorded) -> str:
+        """What is wrong with the bytes of an event, or with the place of a connection in its queue."""
+        worker = event.worker
+        if event.event == "wake" and not 0 < event.bytes <= self._unread(state, worker):
+            return f"there are no {event.bytes} bytes in the pipe of worker {worker}"
+        if event.event == "exit" and (self.stops[worker] or self.late[worker]):
+            return f"there is a byte in the pipe of worker {worker}"
+        if event.event == "pop" and not self.read[worker] and self.last[worker] not in ("wake", "pop"):
+            return f"worker {worker} has not read a byte"
+        if event.event == "pop" and state.queues[worker][:1] != (self.client[event.conn],):
+            return f"connection {event.conn} is not the first on the queue of worker {worker}"
         return ""
+
+    def _unread(self, state: State, worker: int) -> int:
+        """Bytes in a pipe: of connections that were taken, of those that were not, and of the end."""
+        written_late = self.late[worker] - (self.owed == worker)
+        return written_late + state.pipes[worker] - self.read[worker] + self.stops[worker]
+
+    def _count(self, before: State, event: Recorded) -> None:
+        """Count the bytes of an event as the server does; they come in the order in which they were written."""
+        worker = event.worker
+        if event.event == "wake":
+            late = min(event.bytes, self.late[worker])
+            of_queue = min(event.bytes - late, before.pipes[worker] - self.read[worker])
+            self.late[worker] -= late
+            self.read[worker] += of_queue
+            self.stops[worker] -= event.bytes - late - of_queue
+        elif event.event == "pop" and self.read[worker]:
+            self.read[worker] -= 1
+        elif event.event == "pop":
+            self.late[worker] += 1
+            if not before.pipes[worker]:
+                self.owed = worker
+        elif event.event == "notify" and worker == self.owed:
+            self.owed = NOBODY
+        elif event.event == "notify" and before.hand == Hand.READY:
+            self.stops[worker] += 1
+        if event.event in ("wake", "pop", "close", "exit"):
+            self.last[worker] = event.event
 
     def follow(self, event: Recorded) -> None:
         """Take the step that an event is.
@@ -176,6 +244,7 @@ class Follower:
                 f" {name} {at}" for name, at in (("connection", event.conn), ("worker", event.worker)) if at >= 0
             )
             raise RefusedError(f"{event.event}{numbers}: {faults[0] or 'not allowed here'}; {shown(before[0])}")
+        self._count(before[0], event)
         self.states = list(dict.fromkeys(after))
         if event.event == "accept":
             self.client[event.conn] = self.arrived
