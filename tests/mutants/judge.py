@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import multiprocessing
+import os
 import re
 import resource
 import signal
@@ -27,6 +28,7 @@ from mcconform.lockstep import judge
 from mcconform.observed import Uniques
 from mcconform.phases.vectors import all_vectors
 from mcconform.streams import Scope, conversation
+from mcconform.targets.credentials import Credentials, wanted
 from mcspec import Rules
 from tests.mutants import loader
 
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
     from mcconform.conversation import Conversation
     from mcconform.lockstep import Engine, EngineConnection, Factory
+
+OTHERS = frozenset({"binary", "packet", "udp", "access"})
+"""Chapters whose mutants meet random streams in every protocol; those of the others meet text alone."""
 
 STREAMS = 4000
 """Random streams that a mutant meets after the vectors."""
@@ -59,7 +64,7 @@ MEMORY = 2 << 30
 KILLED, ELSEWHERE, SURVIVED, CRASHED, HUNG = "killed", "elsewhere", "survived", "crashed", "hung"
 """How a mutant ended; `elsewhere`: it failed, but not at its clause."""
 
-_OWN = re.compile(rb"(STAT (?:pid|rusage_user|rusage_system) )[0-9]+((?:\.[0-9]+)?)")
+_OWN = re.compile(rb"((?:pid|rusage_user|rusage_system) ?)[0-9]+((?:\.[0-9]+)?)")
 """Rows of the statistics that are another process's own: their form is all that is compared."""
 
 Transcript = tuple[tuple[int, int | bytes, bool], ...]
@@ -79,16 +84,31 @@ class _TimeUp(BaseException):
     """The alarm; no Exception, so that no handler of the engine swallows it."""
 
 
-def conversations(clause: str, streams: int) -> Iterator[Conversation]:
-    """The vectors that test the clause (all of them if it is empty), then random streams."""
+def conversations(clause: str, streams: int, *, mixed: bool = False) -> Iterator[Conversation]:
+    """The vectors that test the clause (all of them if it is empty), then random streams, `mixed` in all protocols."""
     yield from (one for one in all_vectors() if not clause or clause in one.clauses)
     for seed in range(streams):
-        yield _stream(seed)
+        yield _stream(seed, mixed)
 
 
 @cache
-def _stream(seed: int) -> Conversation:
-    return conversation(Random(seed), Scope(options=True, large=300), f"seed {seed}")
+def _stream(seed: int, mixed: bool) -> Conversation:  # noqa: FBT001
+    scope = Scope(options=True, large=300, binary=mixed, udp=mixed, packets=mixed)
+    return conversation(Random(seed), scope, f"{'mixed ' if mixed else ''}seed {seed}")
+
+
+@cache
+def _credentials() -> Credentials:
+    """The file of the user that conversations log in as."""
+    return Credentials()
+
+
+def start(create: Factory, stream: Conversation) -> Engine:
+    """An engine with the options that a conversation asks for."""
+    if not wanted(stream.options):
+        return create(stream.options)
+    os.environ.update(_credentials().environment)  # that is where servers look
+    return create(_credentials().fill(stream.options))
 
 
 # ------------------------------------------------------------------------------------------------ transcripts
@@ -107,6 +127,7 @@ class Said:
 
     def run(self, stream: Conversation) -> Said:
         """All of it, or up to where the engine raised or the alarm rang; `error` and `hung` say so."""
+        self._uniques = Uniques(packets=stream.packets)
         try:
             for step in stream.steps:
                 self._step(step)
@@ -120,7 +141,10 @@ class Said:
         if isinstance(step, talk.Advance):
             self.engine.advance(step.seconds)
             return
-        if step.conn is None or isinstance(step, talk.Settle):
+        if step.conn is None or isinstance(step, talk.Settle | talk.Open):
+            return
+        if isinstance(step, talk.Datagram):
+            self._datagram(step)
             return
         line = self._lines.get(step.conn)
         if line is None:
@@ -129,6 +153,7 @@ class Said:
         if isinstance(step, talk.Send):
             data = b"".join(self._uniques.bind(part, self.engine.now) for part in step.parts)
             for piece in talk.pieces(data, step.cuts):
+                self._uniques.sent(step.conn, piece)
                 line.send(piece)
                 self._listen(step.conn, line)
         elif isinstance(step, talk.HalfClose):
@@ -137,13 +162,23 @@ class Said:
         elif isinstance(step, talk.Reset | talk.Close):
             line.reset()
 
+    def _datagram(self, step: talk.Datagram) -> None:
+        data = b"".join(self._uniques.bind(part, self.engine.now) for part in step.parts)
+        for answer in self.engine.datagram(data):
+            self._uniques.datagram(step.conn, data, answer)
+            self._note(step.conn, answer, closed=False)
+        self._note(step.conn, b"", closed=False)
+
     def _listen(self, conn: int, line: EngineConnection) -> None:
         data = line.receive()
-        if data.startswith(b"STAT ") or b"\nSTAT " in data:
-            data = _OWN.sub(lambda row: row[1] + re.sub(rb"[0-9]", b"0", row[2]), data)
         if data:
             self._uniques.feed(conn, data)
-        self.noted.append((conn, data if len(data) <= 64 else hash(data), line.closed))
+        self._note(conn, data, closed=line.closed)
+
+    def _note(self, conn: int, data: bytes, *, closed: bool) -> None:
+        if b"rusage" in data:
+            data = _OWN.sub(lambda row: row[1] + re.sub(rb"[0-9]", b"0", row[2]), data)
+        self.noted.append((conn, data if len(data) <= 64 else hash(data), closed))
 
 
 _KNOWN: dict[str, Transcript] = {}
@@ -153,14 +188,15 @@ def _control(stream: Conversation) -> Transcript:
     """What the engine as it is says, noted once."""
     known = _KNOWN.get(stream.id)
     if known is None:
-        known = _KNOWN[stream.id] = tuple(Said(loader.unchanged()(stream.options)).run(stream).noted)
+        known = _KNOWN[stream.id] = tuple(Said(start(loader.unchanged(), stream)).run(stream).noted)
     return known
 
 
 def prepare(streams: int = STREAMS) -> None:
     """Note what the engine as it is says in every conversation."""
-    for one in conversations("", streams):
-        _control(one)
+    for mixed in (False, True):
+        for one in conversations("", streams, mixed=mixed):
+            _control(one)
 
 
 # ----------------------------------------------------------------------------------------------------- judging
@@ -207,7 +243,8 @@ def _child(pipe: Pipe, module: str, text: str, clause: str, streams: int, limit:
     try:
         signal.setitimer(signal.ITIMER_PROF, STUCK)
         create = loader.factory(module, text)
-        for number, stream in enumerate(conversations(clause, streams)):
+        mixed = clause.partition(".")[0] in OTHERS if clause else module in loader.OTHERS
+        for number, stream in enumerate(conversations(clause, streams, mixed=mixed)):
             if hangs and number % STRIDE:
                 continue
             if time.process_time() > deadline or len(hangs) >= MOST_HANGS:
@@ -238,7 +275,7 @@ def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tupl
     An engine that raises or hangs is judged by what it said, or owed, before that: the rest alone is no kill.
     """
     if not control:
-        said = Said(create(stream.options)).run(stream)
+        said = Said(start(create, stream)).run(stream)
         expected = _control(stream)
         broken = said.error or said.hung
         if tuple(said.noted) == (expected[: len(said.noted)] if broken else expected):
@@ -247,7 +284,7 @@ def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tupl
             return (), said.error
     signal.setitimer(signal.ITIMER_PROF, 8 * STUCK)  # the specification is slow
     rules = options.apply(Rules(), stream.options)
-    found = judge(stream, create(stream.options), rules)
+    found = judge(stream, start(create, stream), rules)
     if found is None:
         return (), ""
     if found.error or found.refusal is None:

@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
 ENGINE = Path(__file__).resolve().parents[2] / "impl" / "mcserver"
 
+OTHERS = (
+    *("auth_text", "binary", "binary_commands", "binary_table", "binary_wire", "incoming"),
+    *("packet", "packet_commands", "packet_wire", "sasl", "udp"),
+)
+"""Those of the engine's files that only other protocols than text, or datagrams, or strangers need."""
+
 FILES = (
     *("arithmetic", "arrival", "cache", "connection", "framing", "meta", "metaflags", "metaset", "numbers"),
     *("retrieval", "storage", "text"),
+    *OTHERS,
 )
 """The engine's files: what decides replies. The loop, the options and the statistics are tested elsewhere; what memory
 holds and evicts is bounded by few clauses, and only hand-written mutants reach it."""
