@@ -20,7 +20,7 @@ from aiomcache import Client, ClientException, FlagClient
 
 from tests.conftest import RunningServer
 from tests.e2e.noting import Notes, Noting, everything, made
-from tests.e2e.peers import certificate
+from tests.e2e.peers import BOTH, certificate, peer
 
 Make = Callable[..., Noting]
 Story = Callable[[Make], Awaitable[None]]
@@ -189,6 +189,13 @@ def test_story_over_tls(name: str, tls_server: RunningServer, certificates: Path
     chain, _ = certificate(certificates)
     context = ssl.create_default_context(cafile=str(chain))
     tell(STORIES[name], tls_server, set(), conn_args={"ssl": context})
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_many_connections_of_many_threads(name: str, request: pytest.FixtureRequest) -> None:
+    with peer(name, request).running("-t", "4") as server:
+        tell(STORIES["many_at_once"], server, set())
+        tell(STORIES["cas"], server, set())
 
 
 def test_nothing_that_the_client_has_is_left_out(server: RunningServer) -> None:
