@@ -138,7 +138,11 @@ def _binary_rows(data: bytes) -> Iterator[bytes]:
         extras, length = data[4], int.from_bytes(data[2:4], "big")
         end = HEADER + int.from_bytes(data[8:12], "big")
         body, data = data[HEADER + extras : end], data[end:]
-        yield b"STAT %s %s\r\n" % (body[:length], body[length:]) if length else b"END\r\n"
+        name, value = body[:length], body[length:]
+        if name == b"detailed":  # lines, as they stand in text
+            yield value
+        else:
+            yield b"STAT %s %s\r\n" % (name, value) if name else b"END\r\n"
 
 
 def _packet_rows(data: bytes) -> Iterator[bytes]:
