@@ -63,9 +63,9 @@ class Wire(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Where a request may stand behind another in its last chunk.
+    """Before its first byte and after each so-manieth (`apart`) more is tried with a request than its next byte.
 
-    That is before its first byte and after each so-manieth (`apart`); in each of these states so many do (`behind`).
+    There its client may end, or send the rest in one chunk, or that and one of so many requests (`behind`).
     """
 
     apart: int
@@ -154,7 +154,8 @@ class Automaton:
         """Every move of a stream; none after a law was broken."""
         if stream.wrong:
             return
-        for event, move in self.ends.items():
+        often = stream.at % self.bounds.apart == 0
+        for event, move in self.ends.items() if often else ():
             after, cache, replies = self.fed(stream.conn, event, b"", stream.cache)
             ended = after.state is State.CLOSED and not replies and cache == stream.cache
             yield move, stream if ended else stream._replace(wrong="end")
@@ -166,8 +167,9 @@ class Automaton:
         for number in range(len(self.menu)) if stream.ask < 0 else (stream.ask,):
             cache = self.start if stream.ask < 0 else stream.cache
             yield self.byte(stream.conn, number, stream.at, cache)
-            yield self.rest(stream.conn, number, stream.at, cache)
-            for turn in range(self.bounds.behind if stream.at % self.bounds.apart == 0 else 0):
+            if often:
+                yield self.rest(stream.conn, number, stream.at, cache)
+            for turn in range(self.bounds.behind if often else 0):
                 # Each in turn, so that in all states together every one stands behind others.
                 behind = (number * 11 + stream.at * self.bounds.behind + turn) % len(self.others)
                 yield self.joined(stream.conn, number, stream.at, cache, behind)
