@@ -1,5 +1,6 @@
 """The ``mcserver`` command."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -7,7 +8,7 @@ import uvloop
 
 from mcserver import __version__
 from mcserver.auth_text import UsersError
-from mcserver.daemon import PidFileError, detach, remove_pid, rooted, silence, write_pid
+from mcserver.daemon import PidFileError, detach, remove_pid, rooted, silence, write_pid, write_ports
 from mcserver.engine import Engine
 from mcserver.handover import Trace
 from mcserver.listeners import ListenError, allow_connections, open_sockets
@@ -20,6 +21,8 @@ from mcserver.usage import HELP
 EXIT_OK = 0
 EXIT_LISTEN = 1
 EXIT_USAGE = 2
+#: This environment variable names a file to write the ports to that the server listens on, as memcached's does.
+PORTS_VARIABLE = "MEMCACHED_PORT_FILENAME"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         certificates = Certificates(settings.tls_settings) if settings.tls else None
         trace = Trace(settings.trace_dispatch)
         sockets = open_sockets(settings)
+        if PORTS_VARIABLE in os.environ:
+            write_ports(os.environ[PORTS_VARIABLE], sockets)
         if settings.daemon:
             detach()
         if settings.pid_file is not None:

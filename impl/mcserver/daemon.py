@@ -1,16 +1,18 @@
-"""Running in the background (``-d``), and the file that tells the process id (``-P``)."""
+"""Running in the background (``-d``), and the files that tell the process id (``-P``) and the ports."""
 
 import contextlib
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from mcserver.listeners import Listening
 from mcserver.settings import Settings
 
 
 class PidFileError(Exception):
-    """A pid file that cannot be written; the message is one line that names it."""
+    """A pid file, or one with the ports, that cannot be written; the message is one line that names it."""
 
 
 def rooted(settings: Settings) -> Settings:
@@ -58,6 +60,23 @@ def write_pid(path: str) -> None:
         whole.replace(path)
     except OSError as error:
         message = f"cannot write the pid file {path}: {error.strerror}"
+        raise PidFileError(message) from error
+
+
+def write_ports(path: str, sockets: list[Listening]) -> None:
+    """Write a line for each socket to `path`, as in ``TCP INET: 11211``. Raises PidFileError."""
+    lines = [
+        f"{'UDP' if one.udp else 'TCP'} INET{'6' if one.sock.family == socket.AF_INET6 else ''}:"
+        f" {one.sock.getsockname()[1]}\n"
+        for one in sockets
+        if one.sock.family != socket.AF_UNIX
+    ]
+    whole = Path(f"{path}.lck")
+    try:
+        whole.write_text("".join(lines), encoding="ascii")
+        whole.replace(path)
+    except OSError as error:
+        message = f"cannot write the ports to {path}: {error.strerror}"
         raise PidFileError(message) from error
 
 

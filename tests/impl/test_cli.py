@@ -1,5 +1,7 @@
 """The command line: what it takes, and what it says about the rest."""
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import pytest
 from mcserver import __version__
 from mcserver.options import OptionError, parse
 from mcserver.settings import Address, Settings, TlsSettings
+from tests.impl.support import wait_for
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -52,8 +55,8 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
             ),
         ),
         (
-            "-Z -o ssl_chain_cert=a,ssl_keyformat=2,ssl_verify_mode=3,ssl_ca_cert=c,ssl_ciphers=X:Y"
-            " -o ssl_min_version=3,ssl_wbuf_size=8,ssl_session_cache",
+            "-Z -o ssl_chain_cert=a,ssl_keyformat=2,ssl_verify_mode=3,ssl_ca_cert=c,ssl_ciphers=X:Y,ssl_wbuf_size=8"
+            + " -o ssl_min_version=3,ssl_session_cache",
             Settings(
                 tls=True,
                 tls_settings=TlsSettings(
@@ -162,6 +165,23 @@ def test_port_in_use() -> None:
         done = run("-l", "127.0.0.1", "-p", port)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_ports_are_written_to_a_file(tmp_path: Path) -> None:
+    """MEMCACHED_PORT_FILENAME names it, as for memcached."""
+    path = tmp_path / "ports"
+    command = [sys.executable, "-m", "mcserver", "-l", "127.0.0.1", "-p", "-1", "-U", "-1"]
+    with subprocess.Popen(command, env={**os.environ, "MEMCACHED_PORT_FILENAME": str(path)}) as process:
+        assert wait_for(path.exists, 20)
+        written = re.fullmatch(r"TCP INET: (\d+)\nUDP INET: (\d+)\n", path.read_text(encoding="ascii"))
+        assert written is not None
+        socket.create_connection(("127.0.0.1", int(written[1])), timeout=10).close()
+        with pytest.raises(OSError, match="in use"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", int(written[2])))
+        process.terminate()
+    missing = {**os.environ, "MEMCACHED_PORT_FILENAME": str(tmp_path / "no" / "ports")}
+    done = subprocess.run(command, env=missing, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 def test_unusable_unix_socket(tmp_path: Path) -> None:
