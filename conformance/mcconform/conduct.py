@@ -24,7 +24,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from mcconform import ending, flags, leftovers, options
+from mcconform import ending, flags, leftovers, opcodes, options
 from mcconform.conversation import (
     PREFIX,
     Advance,
@@ -93,6 +93,7 @@ class Conduct:
         self.last: int | None = None
         judge = setting.judge
         self.flags: list[flags.Used] = []
+        self.opcodes: list[opcodes.Used] = []
         self.clients = conversation.datagrams
         self.asked: dict[int, bytes] = {}
         self.sentinels = Sentinels(self.renamed)
@@ -325,6 +326,7 @@ class Conduct:
 
     def _saw(self, outcome: Outcome) -> None:
         self.flags += flags.of(outcome)
+        self.opcodes += opcodes.of(outcome)
 
     def _tell(self, event: Callable[[Oracle], None]) -> None:
         """Tell the oracles of an event, and stop when the conversation is decided."""

@@ -28,7 +28,8 @@ def verdict(run: Conduct) -> Result:
     held = passed if run.setting.judge.base is None else run.held
     if run.base is not None:
         held = frozenset(run.base.passed)
-    result = Result(run.original, Verdict.PASS, passed, held, run.deviates, flags=tuple(run.flags))
+    used = tuple(run.flags), tuple(run.opcodes)
+    result = Result(run.original, Verdict.PASS, passed, held, run.deviates, flags=used[0], opcodes=used[1])
     if oracle.refusal is not None:
         canon = Canon(run.prefix)
         transcript = tuple(

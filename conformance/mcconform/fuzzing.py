@@ -98,13 +98,15 @@ class Fuzzer:
         rng = self.random
         name = f"fuzz-{self.progress.conversations + 1}"
         kind = rng.random()
-        scope = Scope(advance=False, large=1500)
+        scope = Scope(advance=False, large=1500, binary=True)
         if kind < 0.45:
             return conversation(rng, scope, name)
         if kind < 0.75:
             return mutated(rng, conversation(rng, scope, name))
-        if kind < 0.93:
+        if kind < 0.85:
             return malformed.conversation(rng, name)
+        if kind < 0.93:
+            return malformed.broken_binary(rng, name, flush=True)
         data = malformed.tame(bytes(rng.randrange(256) for _ in range(rng.randrange(1, 3000))))
         cuts = tuple(sorted(rng.randrange(len(data)) for _ in range(rng.randrange(6))))
         return Conversation(name, (Send(0, (data,), cuts), Settle()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from mcconform import opcodes
 from mcconform.flags import Exercised
 from mcconform.verdict import Result, Verdict
 
@@ -44,11 +45,13 @@ class Tally:
         self._reasons: dict[str, tuple[int, str]] = {}
         self.verdicts: Counter[str] = Counter()
         self.flags = Exercised()
+        self.opcodes = opcodes.Exercised()
 
     def add(self, result: Result, *, aimed: bool) -> None:
         """Count a result; ``aimed`` says that its conversation was written for the clauses that it names."""
         self.verdicts[str(result.verdict)] += 1
         self.flags.add(result.flags)
+        self.opcodes.add(result.opcodes)
         self._held.update(result.held)
         self._seen.update(result.passed)
         if result.difference is not None:
@@ -85,7 +88,7 @@ class Tally:
         return str(Verdict.BLOCKED if rank < len(_REASONS) else Verdict.INCONCLUSIVE), reason
 
     def events(self) -> list[dict[str, object]]:
-        """One event for each selected clause, in the order of the document, then those of the flags."""
+        """One event for each selected clause, in the order of the document, then those of flags and opcodes."""
         found = []
         for name, clause in self._clauses.items():
             if name not in self._selected:
@@ -98,7 +101,7 @@ class Tally:
             if reason:
                 event["reason"] = reason
             found.append(event)
-        return [*found, *self.flags.events()]
+        return [*found, *self.flags.events(), *self.opcodes.events()]
 
     def failed(self) -> list[str]:
         """The judged clauses that failed."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from mcconform import opcodes
     from mcconform.conversation import Conversation
     from mcconform.flags import Used
 
@@ -73,3 +74,5 @@ class Result:
     transcript: tuple[Line, ...] = ()
     flags: tuple[Used, ...] = ()
     """What of the flags of meta commands was carried out."""
+    opcodes: tuple[opcodes.Used, ...] = ()
+    """The binary opcodes and codes of packets that were sent, and how they ended."""

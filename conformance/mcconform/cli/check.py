@@ -29,8 +29,10 @@ from mcconform.events import FORMAT, Event, NdjsonReport
 from mcconform.flags import COMMANDS
 from mcconform.phases.base import Plan
 from mcconform.reports.flags import FlagsReport
+from mcconform.reports.opcodes import OpcodesReport
 from mcconform.reports.saved import SavedFailures
 from mcconform.reports.terminal import TerminalReport, console
+from mcconform.streams_binary import NAMES
 from mcconform.tally import LEVELS, Tally
 from mcconform.verdict import Verdict
 from mcspec import clauses
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 GENERATED = ("meta", "binary", "packet", "udp")
 """The chapters beside the first whose requests are generated where one of their clauses is chosen."""
 
-Sink = NdjsonReport | FlagsReport
+Sink = NdjsonReport | FlagsReport | OpcodesReport
 
 EPILOG = """\b
 Examples:
@@ -95,7 +97,7 @@ prefix, whatever the server makes of the bytes. A server that this command start
     multiple=True,
     metavar="KIND",
     help="ndjson=PATH: write the event log to a file. flags: print how often each flag of each meta command was "
-    "exercised, alone and in pairs (repeatable).",
+    "exercised, alone and in pairs. opcodes: the same of binary opcodes and codes of packets (repeatable).",
 )
 @click.option(
     "--clock",
@@ -229,8 +231,9 @@ def _heads(clause: str, name: str) -> bool:
     """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
     parts, words = clause.split("."), name.split(".")
     if words[:1] == ["enum"] and words[1] in GENERATED:
-        # These are about a chapter as a whole: what tells their requests apart is a number.
-        return parts[0] == words[1]
+        # A clause about an opcode asks for that of it and of its quiet twin, any other for those of the whole chapter.
+        about_one = parts[1] in NAMES.values() and words[2] in NAMES.values()
+        return parts[0] == words[1] and (not about_one or words[2] in (parts[1], f"{parts[1]}q"))
     if clause.startswith(("meta.line", "meta.key", "meta.flag")):
         # Rules that all meta commands have in common.
         return words[:1] == ["enum"] and words[1] in COMMANDS
@@ -253,9 +256,12 @@ def _reports(listed: tuple[str, ...]) -> list[Sink]:
         if report == "flags":
             sinks.append(FlagsReport(console()))
             continue
+        if report == "opcodes":
+            sinks.append(OpcodesReport(console()))
+            continue
         kind, equals, path = report.partition("=")
         if kind != "ndjson" or not equals or not path:
-            raise UsageError(f"no report {report!r}; type --report ndjson=PATH or --report flags")
+            raise UsageError(f"no report {report!r}; type --report ndjson=PATH, --report flags or --report opcodes")
         try:
             sinks.append(NdjsonReport(Path(path)))
         except OSError as error:

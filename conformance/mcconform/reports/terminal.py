@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcconform.jsonform import from_record
-from mcconform.reports import flags
+from mcconform.reports import flags, opcodes
 from mcconform.reports.oneliner import one_liner
 from mcconform.reports.shown import difference, escaped, steps
 from mcspec.describing import packets
@@ -48,6 +48,7 @@ class TerminalReport:
         self._count: Counter[str] = Counter()
         self._clauses: list[Mapping[str, Any]] = []
         self._exercised: list[Mapping[str, Any]] = []
+        self._sent: list[Mapping[str, Any]] = []
         self._phase = ""
         self._errors = 0
         self._began = time.monotonic()
@@ -148,6 +149,9 @@ class TerminalReport:
     def _flags(self, event: Mapping[str, Any]) -> None:
         self._exercised.append(event)
 
+    def _opcodes(self, event: Mapping[str, Any]) -> None:
+        self._sent.append(event)
+
     def _end(self, event: Mapping[str, Any]) -> None:
         self._phase_ended()
         self.close()
@@ -158,6 +162,10 @@ class TerminalReport:
             out.print("flags of the meta commands that were exercised (--report flags shows how often):")
         for exercised in self._exercised:
             out.print(f"  {flags.summary(exercised)}")
+        if self._sent:
+            out.print("opcodes that were exercised (--report opcodes shows how often, and how they ended):")
+        for sent in self._sent:
+            out.print(f"  {opcodes.summary(sent)}")
         if event.get("stopped"):
             out.print(f"stopped early: {event['stopped']}")
         for name in event["outside"]:
