@@ -92,7 +92,7 @@ _S, _E = State, Event
 
 
 def shared(stream: Stream) -> Table:
-    """The rows that every protocol has: coming, waiting, writing and going, and the end of the client."""
+    """The rows that every protocol has: waiting, writing and going, and the end of the client."""
     ends = {
         (state, event): (Row(always, farewell, _S.CLOSING, (clause,) if event is _E.EOF else ()),)
         for state, clause in (
@@ -104,10 +104,6 @@ def shared(stream: Stream) -> Table:
     }
     final = (stream.closed_is_final,)
     return {
-        (_S.LISTENING, _E.CONNECT): (
-            Row(room, nothing, _S.NEW_CMD),
-            Row(always, refuse, _S.MWRITE, ("text.conn.too-many",)),
-        ),
         (_S.WAITING, _E.DATA): (Row(always, nothing, _S.READ),),
         (_S.READ, _E.TURN): (Row(always, nothing, _S.NEW_CMD),),
         (_S.NREAD, _E.DATA): (Row(always, nothing, _S.NREAD),),
@@ -125,6 +121,11 @@ def shared(stream: Stream) -> Table:
 
 
 TABLE: Table = {
+    # Who comes has said nothing yet: whatever is spoken later, this is the row.
+    (_S.LISTENING, _E.CONNECT): (
+        Row(room, nothing, _S.NEW_CMD),
+        Row(always, refuse, _S.MWRITE, ("text.conn.too-many",)),
+    ),
     **shared(STREAMS[TEXT]),
     (_S.NEW_CMD, _E.TURN): (
         Row(line_over, cut_off, _S.CLOSING, ("text.line.too-long",)),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -24,11 +25,12 @@ from unittest.mock import patch
 from mcconform import export, lockstep, options, oracle, recordings
 from mcconform.phases.vectors import picked
 from mcconform.streams import Scope, conversation
+from mcconform.targets.credentials import Credentials
 from mcserver import inproc
 from mcspec import Happening, Now, Outcome, Rules, World, clauses, profiles, statistics, step
-from mcspec.connection import TABLE
+from mcspec.connection import FRAMINGS, TABLE
 from mcspec.counters import COUNTERS
-from mcspec.machine import Table, name
+from mcspec.machine import BINARY, Table, name
 from tests.spec import coverage_rare, test_lru
 from tests.spec.test_recordings import WHEN as META_WHEN
 
@@ -64,17 +66,19 @@ class Reached:
                 self.owed.update(COUNTERS[name] for name in (*owed.counts, *owed.might) if name in COUNTERS)
         return outcomes
 
-    def unreached_rows(self, table: Table) -> set[str]:
+    def unreached_rows(self, table: Table, protocol: str = "") -> set[str]:
         """The rows of a table that were not taken."""
-        return {name(*at, row) for at, rows in table.items() for row in rows} - self.rows
+        return {f"{protocol}{name(*at, row)}" for at, rows in table.items() for row in rows} - self.rows
 
     def unreached_clauses(self, table: Table) -> set[str]:
-        """The clauses that no reply that is owed, and no row that was taken, rests on."""
+        """The clauses that no reply that is owed, and no row that was taken, rests on; `table` is that of text."""
+        tables = {"": table, **{f"{protocol}: ": other for protocol, other in FRAMINGS.items()}}
         of_rows = {
             clause
-            for at, rows in table.items()
+            for protocol, some in tables.items()
+            for at, rows in some.items()
             for row in rows
-            if name(*at, row) in self.rows
+            if f"{protocol}{name(*at, row)}" in self.rows
             for clause in row.clauses
         }
         return set(clauses.load()) - self.owed - of_rows - OF_REPORTS
@@ -82,9 +86,13 @@ class Reached:
 
 def beside_the_server(conversations: Iterable[Conversation], rules: Rules) -> None:
     """In lock-step with the server: what it answers is matched, and settles what the specification leaves open."""
-    for one in conversations:
-        found = lockstep.judge(one, inproc.create(one.options), options.apply(rules, one.options))
-        assert found is None, found
+    known = Credentials()
+    with patch.dict(os.environ, known.environment):
+        for one in conversations:
+            server = inproc.create(known.fill(one.options))
+            found = lockstep.judge(one, server, options.apply(rules, one.options))
+            assert found is None, found
+    known.close()
 
 
 def alone(conversations: Iterable[Conversation]) -> None:
@@ -101,7 +109,7 @@ def alone(conversations: Iterable[Conversation]) -> None:
 def recorded() -> None:
     """What the oldest release said, after others had stored things on it; and what the newest one evicted."""
     rules = profiles.load(f"memcached-{OLDEST}").rules
-    for chapter, now in (("text", recordings.RECORDED), ("meta", META_WHEN[OLDEST])):
+    for chapter, now in (("text", recordings.RECORDED), ("meta", META_WHEN[OLDEST]), ("binary", recordings.RECORDED)):
         for one in recordings.read(DATA / f"{chapter}-{OLDEST}.jsonl.gz"):
             assert recordings.judge(one["steps"], rules, used=True, now=now).refusal is None
     for mode, policy in test_lru.POLICIES.items():
@@ -133,7 +141,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only vectors whose id holds this")
     given = parser.parse_args()
     reached = drive(given.only)
-    found = {"rows": sorted(reached.unreached_rows(TABLE)), "clauses": sorted(reached.unreached_clauses(TABLE))}
+    rows = reached.unreached_rows(TABLE) | reached.unreached_rows(FRAMINGS[BINARY], f"{BINARY}: ")
+    found = {"rows": sorted(rows), "clauses": sorted(reached.unreached_clauses(TABLE))}
     given.report.write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mcconform import options
 from mcconform.oracle import Oracle
-from mcspec import Event, Happening, Now, Outcome, Rules, World, counters, lru, profiles, statistics
+from mcspec import Event, Happening, Now, Outcome, Rules, World, counters, lru, profiles, regex, statistics, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +19,25 @@ LONG = b"k" * 251
 
 CONNECT, EOF, RESET = Event.CONNECT, Event.EOF, Event.RESET
 
+NOOP, QUIT = b"\x80\x0a" + bytes(22), b"\x80\x07" + bytes(22)
+SET, UNKNOWN = b"\x80\1\0\1\x08\0\0\0\0\0\0\x12" + bytes(20) + b"a", b"\x80\xff" + bytes(9) + b"\5" + bytes(12)
+COUNT_UP = b"\x80\5\0\1\x14\0\0\0\0\0\0\x15" + bytes(32) + b"a"
+"""Requests of the binary protocol; the set has a value of nine bytes, the unknown one of five."""
+
 WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
     ("base", (b"bytes before the connection",)),
     ("base", (CONNECT, CONNECT)),
     ("base", (CONNECT, b"quit\r\n", EOF, b"more", RESET, CONNECT, b"version\r\n")),
-    ("base", (CONNECT, b"\x80\x0b")),
+    ("base", (CONNECT, NOOP, RESET)),
+    ("base", (CONNECT, NOOP + SET, b"x", RESET)),
+    ("base", (CONNECT, NOOP + SET, EOF, RESET)),
+    ("base", (CONNECT, NOOP + UNKNOWN, b"x", RESET)),
+    ("base", (CONNECT, NOOP + UNKNOWN, EOF, EOF)),
+    ("base", (CONNECT, QUIT, EOF, RESET, NOOP)),
+    ("base", (CONNECT, b"\x80\0\xff\xff\0\0\0\0\0\0\xff\xff" + bytes(12) + bytes(20000), b"\0")),
+    ("base", (CONNECT, SET + b" " * 9 + COUNT_UP)),
+    ("memcached-1.4.24", (CONNECT, b"\x80\x0e\0\5" + bytes(20))),
+    ("memcached-1.6.18", (CONNECT, UNKNOWN + b"12345")),
     ("base", (CONNECT, b"lru_crawler enable\r\n")),
     ("base", (CONNECT, b"stats items\r\n")),
     *(
@@ -51,7 +66,11 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
 )
 """Under a profile, what happens to one connection."""
 
-OPTIONED = (("-X", b"stats detail on\r\n"), ("-A", b"shutdown\r\n"))
+OPTIONED = (
+    ("-X", b"stats detail on\r\n"),
+    ("-X", b"\x80\x10\0\x09\0\0\0\0\0\0\0\x09" + bytes(12) + b"detail on"),
+    ("-A", b"shutdown\r\n"),
+)
 """A line to a server that was started with an option."""
 
 REQUESTS = b"set a 0 0 1\r\nx\r\ngets a\r\ngets a\r\nversion\r\nstats\r\n"
@@ -84,6 +103,7 @@ def walk(step: Step) -> None:
     full = (b"ms b 1\r\nx\r\nms b 1\r\nx\r\n", b"ma a N0\r\n", b"mg a N0\r\n")
     walks = [(profiles.load(profile).rules, events) for profile, events in WALKS]
     walks += [(FULL, (CONNECT, full[0], made)) for made in full[1:]]
+    walks += [(FULL, (CONNECT, COUNT_UP, COUNT_UP))]
     walks += [(options.apply(Rules(), (option,)), (CONNECT, line)) for option, line in OPTIONED]
     for rules, events in walks:
         worlds = [World()]
@@ -124,7 +144,61 @@ def listen() -> None:
         assert (asked.refusal is None) == allowed, answer
     forked()
     busy()
+    framed()
+    uncovered()
     assert lru.stored((), b"a", 1, NOW, lru.Policy(evictions=False), room=0)[0].refused
+
+
+VERSION_PACKET = b"\x81\x0b\0\0\0\0\0\0\0\0\0\1" + bytes(12) + b"1"
+ROW = b"\x81\x10\0\3\0\0\0\0\0\0\0\4" + bytes(12) + b"pid1"
+WRONG_PACKETS = (
+    b"STAT",
+    b"\x81\x11",
+    ROW[:4] + b"\1" + ROW[5:],
+    ROW.replace(b"pid", b"p d"),
+    VERSION_PACKET.replace(b"\0\0\0\0", b"\0\1\0\0", 1),
+)
+"""Packets that are no row of statistics; the last is no version either."""
+
+
+def framed() -> None:
+    """Statistics and a version in packets: byte by byte, and what is none."""
+    asked = b"\x80\x0b" + bytes(22) + b"\x80\x10" + bytes(22)
+    right = _asked(asked, alone=False)
+    for byte in VERSION_PACKET + ROW + ROW[:2] + bytes(22):
+        assert right.expected(0)
+        right.received(0, bytes((byte,)))
+    right.settled(0)
+    assert right.refusal is None
+    (outcome,) = step(right.worlds[0], Happening(0, Event.DATA, asked), NOW, Rules())
+    assert all(re.fullmatch(regex(owed.pieces), said) for owed, said in zip(outcome.owed, FRAMED, strict=True))
+    stored = _asked(SET + bytes(9), alone=False)
+    for byte in b"\x81\1" + bytes(21) + b"\7":
+        stored.received(0, bytes((byte,)))
+    stored.settled(0)
+    assert stored.refusal is None
+    lacking = _asked(asked[24:], alone=True)
+    lacking.received(0, ROW + ROW[:2] + bytes(22))
+    assert lacking.refusal is not None
+    assert lacking.refusal.clause == "stats.general.rows"
+    for wrong in WRONG_PACKETS:
+        for answer in (wrong, VERSION_PACKET + wrong):
+            refused = _asked(asked, alone=False)
+            refused.received(0, answer)
+            assert refused.refusal is not None, answer
+
+
+FRAMED = ((VERSION_PACKET).decode("latin-1"), (ROW + ROW[:2] + bytes(22)).decode("latin-1"))
+
+
+def uncovered() -> None:
+    """After a delayed flush on a server that others had used, some releases bring back what they had stored."""
+    flush = b"\x80\x08\0\0\4\0\0\0\0\0\0\4" + bytes(15) + b"\x64"
+    for request in (b"\x80\0\0\1\0\0\0\0\0\0\0\1" + bytes(12) + b"a", SET + bytes(9)):
+        asked = Oracle(profiles.load("memcached-1.6.18").rules, used=True)
+        asked.open(0, NOW)
+        asked.send(0, flush + request, NOW)
+        assert asked.unspecified is not None
 
 
 def forked() -> None:
