@@ -28,8 +28,8 @@ class Listening(NamedTuple):
     """A socket that clients can reach."""
 
     sock: socket.socket
-    #: Whether its clients speak TLS.
-    secure: bool = False
+    #: How its clients speak TLS, if they do at all: a word before its address, see `Address`. None when they do not.
+    tls: str | None = None
 
     @property
     def udp(self) -> bool:
@@ -161,9 +161,9 @@ def open_sockets(settings: Settings) -> list[Listening]:
                 if port is None and default == 0:
                     continue
                 chosen = max(default, 0) if port is None else port
-                secure = settings.tls and tls and kind == socket.SOCK_STREAM
+                plain = not settings.tls or tls == "notls" or kind == socket.SOCK_DGRAM
                 sockets = _listen(None if host == "*" else host, chosen, kind, settings.backlog)
-                opened.extend(Listening(sock, secure) for sock in sockets)
+                opened.extend(Listening(sock, None if plain else tls) for sock in sockets)
     except ListenError:
         for listening in opened:
             listening.sock.close()

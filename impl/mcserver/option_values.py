@@ -6,6 +6,8 @@ from mcserver.settings import KIB, MIB, Address
 ITEM_SIZE_RANGE = (KIB, 1024 * MIB)
 #: ``-f`` takes factors above the first, up to the second.
 FACTOR_RANGE = (1.0, 10.0)
+#: What may stand before an address, with a colon, when the server speaks TLS.
+TLS_WORDS = ("notls", "btls", "mtls")
 #: Highest port.
 PORT_MAX = 65535
 
@@ -68,9 +70,9 @@ def addresses(name: str, value: str) -> tuple[Address, ...]:
 
 
 def _address(name: str, text: str) -> Address:
-    """``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare v6 address, all after ``notls:`` or not."""
-    plain = text.startswith("notls:")
-    host, port = text.removeprefix("notls:"), ""
+    """``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare v6 address, all after ``notls:`` and so on or not."""
+    tls = next((word for word in TLS_WORDS if text.startswith(f"{word}:")), "")
+    host, port = text.removeprefix(f"{tls}:") if tls else text, ""
     if host.startswith("["):
         host, closed, port = host[1:].partition("]")
         if not closed or (port and not port.startswith(":")):
@@ -83,4 +85,4 @@ def _address(name: str, text: str) -> Address:
         message = f"empty address in the value of {name}: type a host, as in {name} 127.0.0.1"
         raise OptionError(message)
     known = number(name, port, 0, PORT_MAX, f"a port from 0 to {PORT_MAX} after the host") if port else None
-    return Address(host, known, not plain)
+    return Address(host, known, tls)

@@ -249,6 +249,6 @@ def _access_trouble(settings: Settings, given: set[str]) -> str:
         return "-Z needs a certificate: type -o ssl_chain_cert=<file>"
     if not settings.tls and secure != Settings().tls_settings:
         return "-o ssl_... is about TLS, which is off: type -Z too"
-    if not settings.tls and not all(address.tls for address in settings.listen):
-        return "notls: is for a server that speaks TLS elsewhere: type -Z too, or the address alone"
+    if not settings.tls and any(address.tls for address in settings.listen):
+        return "notls:, btls: and mtls: are for a server that speaks TLS: type -Z too, or the address alone"
     return ""

@@ -230,8 +230,8 @@ async def serve(engine: Engine, sockets: list[Listening], certificates: Certific
         if listening.udp:
             endpoints.append(await Endpoint.open(engine, loop, listening.sock, lock if workers else None))
         else:
-            tls = certificates.context if certificates is not None and listening.secure else None
-            listener.listen(listening, tls)
+            contexts = {} if certificates is None else certificates.contexts
+            listener.listen(listening, None if listening.tls is None else contexts[listening.tls])
         if settings.verbosity:
             how = "waiting for datagrams" if listening.udp else "listening"
             print(f"mcserver: {how} on {listening.shown}", file=sys.stderr, flush=True)

@@ -34,8 +34,9 @@ class Address(NamedTuple):
     host: str
     #: None for the port of ``-p``, and of ``-U`` for UDP.
     port: int | None = None
-    #: False (``notls:`` before it) speaks plainly although ``-Z`` is given.
-    tls: bool = True
+    #: With ``-Z``: empty for TLS as the options say, ``notls`` for none, ``btls`` for TLS that asks for no certificates
+    #: of clients, ``mtls`` for TLS that demands them.
+    tls: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,22 +28,28 @@ class Certificates:
     def __init__(self, settings: TlsSettings) -> None:
         """Read the files that `settings` name. Raises TlsError."""
         self._settings = settings
-        #: For handshakes from now on.
-        self.context = self._made()
+        #: For handshakes from now on, by the word that stands before the listening address.
+        self.contexts = {
+            "": self._made(_MODES[settings.verify_mode]),
+            "btls": self._made(ssl.CERT_NONE),
+            "mtls": self._made(ssl.CERT_REQUIRED),
+        }
 
     def reload(self) -> str:
         """Read the files again; why that failed, and the old ones stay in force, or nothing."""
         try:
-            self._made()  # in a context nobody uses: a half-read pair would refuse every handshake
-            self._load(self.context)
+            # At first in a context nobody uses: a half-read pair would refuse every handshake.
+            self._made(ssl.CERT_NONE)
+            for context in self.contexts.values():
+                self._load(context)
         except TlsError as error:
             return str(error)
         return ""
 
-    def _made(self) -> ssl.SSLContext:
+    def _made(self, mode: ssl.VerifyMode) -> ssl.SSLContext:
         settings = self._settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.verify_mode = _MODES[settings.verify_mode]
+        context.verify_mode = mode
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # whoever asks for TLS 1.0 knows
             context.minimum_version = _VERSIONS[settings.min_version]

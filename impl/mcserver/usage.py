@@ -6,7 +6,8 @@ usage: mcserver [options]
 -U, --udp-port=<num>       UDP port (default: 0, off; -1: any free port); without -p also the TCP port
 -s, --unix-socket=<file>   Unix socket to listen on (switches TCP and UDP off)
 -a, --unix-mask=<mask>     mode of the Unix socket's file, octal (default: 700)
--l, --listen=<addr>        address to listen on, [notls:]<host>[:<port>], several separated by commas (default: all)
+-l, --listen=<addr>        address to listen on, <host>[:<port>], several separated by commas (default: all);
+                           with -Z also after notls: (plain), btls: or mtls: (certificates of clients never, always)
 -m, --memory-limit=<num>   item memory in megabytes (default: 64)
 -M, --disable-evictions    answer an error when memory is full instead of evicting
 -c, --conn-limit=<num>     max simultaneous connections (default: 1024)

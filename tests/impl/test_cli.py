@@ -47,16 +47,23 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
         ("-Y users", Settings(auth_file="users", protocol="ascii")),
         ("-S", Settings(sasl=True, protocol="binary")),
         (
-            "-Z -o ssl_chain_cert=a,ssl_key=b -l notls:c:5,d",
+            "-Z -o ssl_chain_cert=a,ssl_key=b -l notls:c:5,d,mtls:[::1]:6,btls:e",
             Settings(
                 tls=True,
                 tls_settings=TlsSettings(chain_cert="a", key="b"),
-                listen=(Address("c", 5, tls=False), Address("d")),
+                listen=(
+                    Address("c", 5, "notls"),
+                    Address("d"),
+                    Address("::1", 6, "mtls"),
+                    Address("e", None, "btls"),
+                ),
             ),
         ),
         (
-            "-Z -o ssl_chain_cert=a,ssl_keyformat=2,ssl_verify_mode=3,ssl_ca_cert=c,ssl_ciphers=X:Y,ssl_wbuf_size=8"
-            + " -o ssl_min_version=3,ssl_session_cache",
+            (
+                "-Z -o ssl_chain_cert=a,ssl_keyformat=2,ssl_verify_mode=3,ssl_ca_cert=c,ssl_ciphers=X:Y,ssl_wbuf_size=8"
+                " -o ssl_min_version=3,ssl_session_cache"
+            ),
             Settings(
                 tls=True,
                 tls_settings=TlsSettings(

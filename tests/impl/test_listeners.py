@@ -87,8 +87,9 @@ def test_v6(start: Start) -> None:
 
 def test_which_addresses_are_secured(opened: Opened) -> None:
     """-Z is for TCP, but for addresses after notls:."""
-    found = opened(tls=True, udp_port=-1, listen=(HERE, Address("127.0.0.2", None, tls=False)))
-    assert [one.secure for one in found] == [True, False, False, False]
+    addresses = (HERE, Address("127.0.0.2", None, "notls"), Address("127.0.0.3", None, "mtls"))
+    found = opened(tls=True, udp_port=-1, listen=addresses)
+    assert [one.tls for one in found] == ["", None, "mtls", None, None, None]
 
 
 def test_a_port_that_is_taken_leaves_nothing_open(opened: Opened) -> None:

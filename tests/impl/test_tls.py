@@ -236,6 +236,24 @@ def test_some_addresses_without(start: Start, files: Files, connect: Connect) ->
     assert talk(connect(running), b"get a\r\n", b"END\r\n") == b"VALUE a 0 1\r\n1\r\nEND\r\n"
 
 
+def test_some_addresses_with_other_rules(start: Start, files: Files, connect: Connect) -> None:
+    """-l btls: asks for no certificate, mtls: demands one, whatever -o ssl_verify_mode says."""
+    trusted = f"ssl_ca_cert={files.folder / 'one.pem'}"
+    running = start(*files.options("one", "ssl_verify_mode=2", trusted), "-l", "btls:127.0.0.2,mtls:127.0.0.3")
+    assert running.process.stderr is not None
+    lax, strict = (
+        Running(running.process, running.process.stderr.readline().split("listening on ")[1].strip()) for _ in range(2)
+    )
+    assert talk(connect(lax), b"mn\r\n", b"\r\n") == b"MN\r\n"
+    reply = b""
+    with contextlib.suppress(ssl.SSLError, ConnectionError):
+        reply = talk(connect(strict), b"mn\r\n", b"\r\n")
+    assert reply == b""
+    known = trusting()
+    known.load_cert_chain(files.folder / "one.pem", files.folder / "one.key")
+    assert talk(connect(strict, known), b"mn\r\n", b"\r\n") == b"MN\r\n"
+
+
 def test_unsent_replies_are_bounded(start: Start, files: Files, connect: Connect) -> None:
     """A client that does not read costs little, and gets everything when it does."""
     running = start(*files.options("one", "ssl_wbuf_size=8"))
