@@ -171,6 +171,8 @@ def _without_requests(conversation: Conversation) -> Iterator[Conversation]:
         if not isinstance(step, Send | Datagram):
             continue
         for place, part in enumerate(step.parts):
+            if len(step.parts) > 1 and isinstance(part, bytes):
+                yield _replaced(conversation, index, place, b"")
             lines = _requests(part)
             if len(lines) > 1:
                 for size in (4, 2, 1):

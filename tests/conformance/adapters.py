@@ -56,6 +56,9 @@ class Server:
     def open(self) -> Connection:
         return Connection(self._real.open(), self._bend)
 
+    def datagram(self, data: bytes) -> list[bytes]:
+        return [self._bend(data, answer) for answer in self._real.datagram(data)]
+
 
 def wrong(options: Sequence[str] = ()) -> Server:
     """Answers STORED with SAVED."""
@@ -80,6 +83,29 @@ def cut(options: Sequence[str] = ()) -> Server:
 def honest(options: Sequence[str] = ()) -> Server:
     """The bundled engine as it is."""
     return Server(options, lambda _, out: out)
+
+
+def opaque(options: Sequence[str] = ()) -> Server:
+    """Answers a binary NOOP with another opaque."""
+    return Server(options, lambda _, out: out.replace(b"\0\0\0\3", b"\0\0\0\4") if out[:1] == b"\x81" else out)
+
+
+def numbered(options: Sequence[str] = ()) -> Server:
+    """Numbers its datagrams from 1."""
+    return Server(options, lambda _, out: out[:2] + b"\0\1" + out[4:])
+
+
+class Lossy(Server):
+    """Datagrams do not arrive."""
+
+    def datagram(self, data: bytes) -> list[bytes]:
+        self._real.datagram(data)
+        return []
+
+
+def lossy(options: Sequence[str] = ()) -> Server:
+    """Loses what it answers over UDP."""
+    return Lossy(options, lambda _, out: out)
 
 
 STALLED: list[int] = []
