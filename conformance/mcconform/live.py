@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcconform.observed_binary import as_text
 from mcspec import Fit, Outcome, Owed, Rules, State, World, counters, match, statistics
 from mcspec.cache import GONE
-from mcspec.pattern import STATISTICS
+from mcspec.pattern import STATISTICS, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +93,7 @@ class Live:
         """Judge the numbers of a report that has come; whether they are right."""
         moment, *rest = self.moments[conn]
         self.moments[conn] = tuple(rest)
-        findings = statistics.judge(moment, as_text(data), self.base, self.rules)
+        findings = statistics.judge(moment, data, self.base, self.rules)
         self.passed.update(findings.held)
         self.fault = findings.fault
         return findings.fault is None
@@ -120,7 +119,7 @@ class Live:
                 return "wrong reply"
             if found.fit is Fit.PART:
                 break
-            if owed.report and conn in self.moments and not self.report(conn, data[: found.taken]):
+            if owed.report and conn in self.moments and not self.report(conn, lines(owed.pieces, data[: found.taken])):
                 self.unread[conn] = data
                 return "wrong reply"
             queue.pop(0)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 REPLY = 0x81
 STAT, VERSION = 0x10, 0x0B
-VALUE, TEXT = 0x81, 0x83
-"""The codes of packets that show an item, or the lines that the text protocol answers."""
+VALUE = 0x81
+"""The code of packets that show an item."""
 
 SHOWN = 26
 """Bytes that a packet with an item takes beside key and value."""
@@ -121,35 +121,3 @@ def canonical(data: bytes, rank: Callable[[bytes], int]) -> bytes:
         whole = HEADER + len(body) if head[1] in (VERSION, STAT) else end
         out.append(head[:8] + (whole - HEADER).to_bytes(4, "big") + head[12:16] + unique + body)
     return b"".join(out) + data
-
-
-def as_text(data: bytes) -> bytes:
-    """A report of numbers as the text protocol gives it: rows that begin with ``STAT``, and ``END``.
-
-    What came as text is returned as it is.
-    """
-    if data[:1] == bytes((REPLY,)):
-        return b"".join(_binary_rows(data))
-    return b"".join(_packet_rows(data)) if data[:1] == b"\0" else data
-
-
-def _binary_rows(data: bytes) -> Iterator[bytes]:
-    while len(data) >= HEADER:
-        extras, length = data[4], int.from_bytes(data[2:4], "big")
-        end = HEADER + int.from_bytes(data[8:12], "big")
-        body, data = data[HEADER + extras : end], data[end:]
-        name, value = body[:length], body[length:]
-        if name == b"detailed":  # lines, as they stand in text
-            yield value
-        else:
-            yield b"STAT %s %s\r\n" % (name, value) if name else b"END\r\n"
-
-
-def _packet_rows(data: bytes) -> Iterator[bytes]:
-    while len(data) >= 5:
-        end = max(5, int.from_bytes(data[:4], "big"))
-        code, row, data = data[4], data[5:end], data[end:]
-        if code == TEXT:
-            yield row
-        else:
-            yield b"STAT %s %s\r\n" % (row[1 : 1 + row[0]], row[1 + row[0] :]) if row else b"END\r\n"
