@@ -135,7 +135,7 @@ def _next(conn: Conn, words: tuple[bytes, ...]) -> list[bytes]:
 def check(rules: Rules, words: tuple[bytes, ...] = WORDS) -> Check:
     """Compare feed with its fold in every reachable state, for every beginning of every word."""
     context = Context(NOW, rules, 0)
-    caches = tuple(_caches(context))
+    caches = tuple(_caches(rules))
     states = reachable(words, caches, context)
     tree = _tree(words)
     checks = 0
@@ -155,9 +155,10 @@ def check(rules: Rules, words: tuple[bytes, ...] = WORDS) -> Check:
     return Check(len(states), checks, None)
 
 
-def _caches(context: Context) -> Iterator[Cache]:
+def _caches(rules: Rules) -> Iterator[Cache]:
     """An empty cache, and one with a counter and a text."""
     yield Cache()
+    context = Context(NOW, rules._replace(protocol="ascii"), 0)
     (turn,) = feed(_opened(context), Event.DATA, b"set a 0 0 1\r\n9\r\nset b 0 0 1\r\nx\r\n", Cache(), context)
     yield turn.cache
 
@@ -173,7 +174,7 @@ def test_feed_is_the_fold_of_its_bytes_in_every_reachable_state() -> None:
 def test_the_states_are_those_that_the_machine_rests_in() -> None:
     """Every state of rest is among them, and in the middle of a value each number of bytes that it still lacks."""
     context = Context(NOW, RULES, 0)
-    states = reachable(WORDS, tuple(_caches(context)), context)
+    states = reachable(WORDS, tuple(_caches(RULES)), context)
     assert {conn.state for conn in states} == {State.WAITING, State.NREAD, State.SWALLOW, State.CLOSED}
     assert {conn.need for conn in states if conn.state is State.SWALLOW} == set(range(1, 12))
     assert {len(conn.buffer) for conn in states if conn.state is State.WAITING} == set(
