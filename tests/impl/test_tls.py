@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -108,6 +109,21 @@ def test_everything_goes_through_it(start: Start, files: Files, connect: Connect
             silent.recv(1)
     sock.close()
     assert running.stop() == 0
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_handshake_has_a_time_limit(files: Files, connect: Connect, threads: str) -> None:
+    """Whoever has not finished it by then is closed, and counts no more; others go on."""
+    code = "import sys, mcserver.workers as w; w.HANDSHAKE_SECONDS = 0.2; from mcserver.cli import main; main()"
+    options = ["-v", "-l", "127.0.0.1", "-p", "-1", "-t", threads, *files.options("one")]
+    with subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        running = Running(process, process.stderr.readline().split("listening on ")[1].strip())
+        sock = connect(running)
+        with running.connect() as silent:
+            assert read_to_end(silent) == b""
+        assert wait_for(lambda: shown(sock, "curr_connections") == "1")
+        assert running.stop() == 0
 
 
 def test_settings_are_shown(start: Start, files: Files, connect: Connect) -> None:
