@@ -14,11 +14,11 @@ from typing import NamedTuple
 from mcspec.binary import Rows
 from mcspec.cache import Cache, bind
 from mcspec.connection import feed
-from mcspec.explore import Kind, Law
+from mcspec.explore import Kind, Law, System
 from mcspec.machine import Conn, Context, Event
 from mcspec.models import Model
 from mcspec.models.binary_plants import PLANTS
-from mcspec.models.framed import NOW, Ask, Bounds, Held, Reply, Wire, build, law, ready, show
+from mcspec.models.framed import NOW, Ask, Bounds, Held, Reply, Wire, built, law, ready, show
 from mcspec.pattern import Framed, Piece
 from mcspec.rules import Rules
 
@@ -328,12 +328,20 @@ LAWS = (
 )
 
 DESIGN = rules()
+STARTED = start(DESIGN)
+
+
+def build(bounds: Bounds, design: Rules) -> System:
+    """The automaton of binary requests at these bounds."""
+    return built(WIRE, bounds, design, STARTED)
+
+
 MODEL = Model(
     name=NAME,
     summary="binary requests on one connection, cut anywhere: every opcode, and lengths right and wrong",
     design=DESIGN,
     bounds={"small": Bounds(7, 1), "standard": Bounds(1, 2), "large": Bounds(1, 16)},
-    build=build(WIRE, start(DESIGN)),
+    build=build,
     laws=LAWS,
     plants=PLANTS,
     show=show,

@@ -257,14 +257,10 @@ def alike(one: Said, other: Said) -> bool:
     return (bare(one.conn), *one[1:]) == (bare(other.conn), *other[1:])
 
 
-def build(wire: Wire, start: Cache) -> Callable[[Bounds, Rules], System]:
-    """What builds the automaton of a protocol at some bounds."""
-
-    def built(bounds: Bounds, rules: Rules) -> System:
-        automaton = Automaton(wire, bounds, rules, start)
-        return System((Stream(automaton.opened),), automaton.moves)
-
-    return built
+def built(wire: Wire, bounds: Bounds, rules: Rules, start: Cache) -> System:
+    """The automaton of a protocol at some bounds, with a cache that every request begins with."""
+    automaton = Automaton(wire, bounds, rules, start)
+    return System((Stream(automaton.opened),), automaton.moves)
 
 
 def _right(name: str) -> Callable[[Stream], bool]:

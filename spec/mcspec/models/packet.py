@@ -14,10 +14,10 @@ from typing import NamedTuple
 from mcspec.arith import Span
 from mcspec.cache import Cache, bind
 from mcspec.connection import feed
-from mcspec.explore import Kind, Law
+from mcspec.explore import Kind, Law, System
 from mcspec.machine import Conn, Context, Event
 from mcspec.models import Model
-from mcspec.models.framed import NOW, Ask, Bounds, Held, Reply, Wire, build, law, ready, show
+from mcspec.models.framed import NOW, Ask, Bounds, Held, Reply, Wire, built, law, ready, show
 from mcspec.models.packet_plants import PLANTS
 from mcspec.pattern import Framed, Piece
 from mcspec.rules import Rules
@@ -265,12 +265,20 @@ LAWS = (
 )
 
 DESIGN = rules()
+STARTED = start(DESIGN)
+
+
+def build(bounds: Bounds, design: Rules) -> System:
+    """The automaton of packets at these bounds."""
+    return built(WIRE, bounds, design, STARTED)
+
+
 MODEL = Model(
     name=NAME,
     summary="packets on one connection, cut anywhere, right and wrong",
     design=DESIGN,
     bounds={"small": Bounds(6, 1), "standard": Bounds(1, 4), "large": Bounds(1, 80)},
-    build=build(WIRE, start(DESIGN)),
+    build=build,
     laws=LAWS,
     plants=PLANTS,
     show=show,
