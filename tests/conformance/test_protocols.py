@@ -18,6 +18,7 @@ from mcconform.headers import keys
 from mcconform.jsonform import dumps, loads
 from mcconform.observed import Canon, Uniques
 from mcconform.phases import enumerated_binary
+from mcconform.phases.malformed import broken_datagrams
 from mcconform.reassembly import PAYLOAD, Fault, Message, Reassembly
 from mcconform.reports.oneliner import one_liner
 from mcconform.reports.opcodes import summary
@@ -278,3 +279,11 @@ def test_tls_is_spoken_and_certificates_are_looked_at(tmp_path: Path) -> None:
 def test_a_datagram_as_a_command() -> None:
     made = Conversation("c", (Open(0, "udp"), Datagram(0, (FRAME, b"get a\r\n"))))
     assert "exec 3<>/dev/udp/localhost/11211" in one_liner(made, "localhost 11211")
+
+
+def test_broken_datagrams_get_what_they_deserve() -> None:
+    for number in range(60):
+        made = broken_datagrams(random.Random(number), "m", binary=True)
+        result = inproc(made)
+        assert result.verdict in (Verdict.PASS, Verdict.UNSPECIFIED), (number, result.difference, result.reason)
+        assert made.datagrams == {0}

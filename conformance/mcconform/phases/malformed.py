@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcconform import streams_binary, streams_packet
-from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Send, Settle
+from mcconform import streams_binary, streams_lanes, streams_packet
+from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, Datagram, Open, Send, Settle
 from mcconform.generate import ODD, request
 from mcconform.streams_meta import EVERY, FLAGS, STRANGE, Drawn
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator
 
-    from mcconform.conversation import Part
+    from mcconform.conversation import Part, Step
     from mcconform.phases.base import Plan
 
 NUMBERS = (
@@ -43,6 +43,8 @@ def conversations(plan: Plan) -> Iterator[Conversation]:
             yield broken_binary(rng, name, flush=plan.allow_flush)
         elif plan.packet and number % 3 == 2:
             yield broken_packets(rng, name, flush=plan.allow_flush)
+        elif plan.udp and number % 2 == 0:
+            yield broken_datagrams(rng, name, binary=plan.binary)
         else:
             yield conversation(rng, name, meta=plan.meta)
 
@@ -71,6 +73,19 @@ def broken_binary(rng: random.Random, name: str, *, flush: bool) -> Conversation
 def broken_packets(rng: random.Random, name: str, *, flush: bool) -> Conversation:
     """The same of the packet protocol."""
     return _broken(rng, name, _drawn(rng, streams_packet.request, flush=flush), ("-B", "packet"))
+
+
+def broken_datagrams(rng: random.Random, name: str, *, binary: bool) -> Conversation:
+    """The same in datagrams: a request or two in each, frames that are none, what the end of a datagram cuts off."""
+    steps: list[Step] = [Open(0, "udp")]
+    for _ in range(rng.randrange(1, 5)):
+        if binary and rng.random() < 0.4:
+            parts = streams_binary.request(rng, Drawn((PREFIX + b"-a",), b"1"), foreign=False)
+            data = b"".join(part if isinstance(part, bytes) else bytes(7) + b"\1" for part in parts)
+        else:
+            data = tame(b"".join(piece(rng, meta=False) for _ in range(rng.choice((1, 1, 2)))))
+        steps.append(streams_lanes.datagram(rng, 0, [data]) if data else Datagram(0, (b"\0",)))
+    return Conversation(name, (*steps, Settle()))
 
 
 def _drawn(rng: random.Random, make: Callable[..., list[Part]], *, flush: bool) -> list[bytes]:
