@@ -75,15 +75,8 @@ def _done(request: Request, cache: Cache, said: Said) -> Done:
     value = said.value
     if said.status and not said.key:
         clauses, value = (*clauses, "binary.reply.error"), said.value or binary.TEXTS[said.status]
-    pieces = binary.reply(
-        request.opcode,
-        request.opaque,
-        said.status,
-        extras=said.extras,
-        key=said.key,
-        value=value,
-        cas=_cas(said.item),
-    )
+    shown, cas = {"extras": said.extras, "key": said.key, "value": value}, _cas(said.item)
+    pieces = binary.reply(request.opcode, request.opaque, said.status, **shown, cas=cas)
     return Done(cache, Owed(pieces, (*clauses, *said.clauses), False, b"", False, *moved))
 
 
@@ -312,11 +305,8 @@ def too_large(request: Request) -> Refusal:
     clauses: tuple[str, ...] = ("binary.count.refused", *request.clauses, "binary.store.too-large", kept)
     if request.command.quiet:
         clauses = ("binary.quiet.error", *clauses)
-    details = ((counters.SET, request.key),)
-    might = ("store_too_large",)
-    return binary.Refusal(
-        request.opcode, binary.TOO_LARGE, request.opaque, clauses, request.length, might=might, details=details
-    )
+    refusal = binary.Refusal(request.opcode, binary.TOO_LARGE, request.opaque, clauses, request.length)
+    return refusal._replace(might=("store_too_large",), details=((counters.SET, request.key),))
 
 
 # ------------------------------------------------------------------------------------------------ what needs no item
