@@ -205,6 +205,25 @@ def test_a_value_that_is_only_announced_takes_no_memory() -> None:
     assert server._engine.cache.reserved == 0
 
 
+def test_an_exptime_that_makes_no_counter_and_one_that_does() -> None:
+    connection = fresh()
+    connection.send(binary(INCR, b"n", b"\0" * 15 + b"\7" + b"\xff" * 4))
+    connection.send(binary(INCR, b"n", b"\0" * 15 + b"\7" + b"\xff\xff\xff\xfe"))
+    assert [(reply.status, reply.body[-1:]) for reply in parse(connection.receive())] == [(1, b"d"), (0, b"\7")]
+
+
+def test_watchers_are_told_of_refused_stores_but_not_of_joins() -> None:
+    server = create()
+    watcher, connection = server.open(), server.open()
+    watcher.send(b"watch mutations\r\n")
+    connection.send(store(SET, b"a", b"x" * MIB) + binary(APPEND, b"b", value=b"x" * MIB) + store(SET, b"c", b"1"))
+    lines = watcher.receive().split(b"\n")[1:-1]
+    assert [line.split(b"key=")[1].split()[:2] for line in lines] == [
+        [b"a", b"status=too_large"],
+        [b"c", b"status=stored"],
+    ]
+
+
 def test_random_cuts() -> None:
     """Any cuts give the replies of none."""
     stream = b"".join(
@@ -301,12 +320,13 @@ def test_counters() -> None:
         + store(SET, b"b", b"x" * MIB)
         + store(ADD, b"x", b"1", cas=5)
         + store(SET, b"n", b"1", cas=5)
+        + timed(FLUSH, b"", 100)
     )
     connection.receive()
     told = rows(connection, b"")
     counted = {name.decode(): int(value) for name, value in told.items() if value.isdigit() and value != b"0"}
     expected = {"incr_misses": 1, "decr_misses": 1, "cmd_touch": 2, "touch_hits": 1, "touch_misses": 1}
-    expected |= {"delete_misses": 1, "cmd_set": 2, "cas_misses": 1, "cas_badval": 1, "total_items": 1}
+    expected |= {"delete_misses": 1, "cmd_set": 2, "cas_misses": 1, "cas_badval": 1, "total_items": 1, "cmd_flush": 1}
     assert {name: counted.get(name, 0) for name in (*expected, "cmd_get", "incr_hits", "delete_hits")} == {
         **expected,
         "cmd_get": 0,

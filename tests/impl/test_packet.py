@@ -86,6 +86,17 @@ def test_the_longest_packet_is_swallowed_as_it_comes() -> None:
     assert not connection.closed
 
 
+def test_what_will_be_refused_is_not_kept() -> None:
+    connection = fresh()
+    engine = connection._engine
+    assert engine is not None
+    for code in (GET, STATS, 0x99):
+        connection.send(struct.pack(">IB", 5 + 1025, code) + b"x" * 1000)
+        assert len(engine._partial) == 0
+        connection.send(b"x" * 25)
+    assert [code for code, _ in unpack(connection.receive())] == [0xE4, 0xE4, 0xE0]
+
+
 def test_an_end_inside_a_packet_is_not_answered() -> None:
     for cut in (1, 4, 5, 10, 30):
         connection = fresh()

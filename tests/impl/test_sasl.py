@@ -118,6 +118,12 @@ def test_token(enter: Callable[[], Connection], token: bytes, mechanism: bytes, 
     assert parse(connection.receive()) == [Reply(AUTH, *answer), Reply(VERSION, 0, b"1.6.45-mcserver-0.1.0")]
 
 
+def test_another_mechanism_begins_anew(enter: Callable[[], Connection]) -> None:
+    connection = enter()
+    connection.send(auth(GOOD) + auth(GOOD, b"FOO") + auth(GOOD) + auth(b"", b"FOO") + step(GOOD))
+    assert parse(connection.receive()) == [Reply(AUTH, *told) for told in (IN, OUT, IN, OUT)] + [Reply(STEP, *OUT)]
+
+
 def test_what_a_stranger_may_say(enter: Callable[[], Connection]) -> None:
     """The mechanisms, the way in, the version; everything else ends the conversation, also what does not exist."""
     for opcode in range(256):
