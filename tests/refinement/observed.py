@@ -35,7 +35,7 @@ from mcserver import inproc, replies
 from mcserver.connection import Connection
 from mcserver.phases import Phase
 from mcspec import Event, Happening, Now, Rules, State, step
-from mcspec.connection import NAMES, TABLE
+from mcspec.connection import FRAMINGS, NAMES, TABLE
 
 RESTS = {
     Phase.COMMAND: State.WAITING,
@@ -54,7 +54,12 @@ _INSIDE = {
     "closed": State.CLOSED,
 }
 
-_TARGETS = {NAMES[id(row)]: (state, event, row.to) for (state, event), rows in TABLE.items() for row in rows}
+_TARGETS = {
+    NAMES[id(row)]: (state, event, row.to)
+    for table in (TABLE, *FRAMINGS.values())
+    for (state, event), rows in table.items()
+    for row in rows
+}
 
 
 class RefusedError(Exception):
@@ -85,7 +90,10 @@ def phase_of(engine: Connection) -> Phase:
     Where memory is full under ``-M`` the server refuses a value at its header and swallows it. The specification
     cannot know how full a server is, so it receives the value and refuses it at its end: the client sees the same.
     """
-    if engine.phase is Phase.SWALLOW and engine._arrival._refusal == replies.NO_MEMORY_STORING:
+    if (
+        engine.phase is Phase.SWALLOW
+        and getattr(getattr(engine, "_arrival", None), "_refusal", None) == replies.NO_MEMORY_STORING
+    ):
         return Phase.VALUE
     return engine.phase
 
@@ -162,6 +170,7 @@ def follow(path: Sequence[State], event: Event, rows: Sequence[Taken], *, wrote_
     """Match an observed path with the rows of one world."""
     steps: list[tuple[State, State, tuple[str, ...]]] = []
     at, held = 0, []
+    spoken = _protocol(rows[0].name) if rows else ""
     for index, row in enumerate(rows):
         held.append(row.name)
         wanted = path[at + 1] if at + 1 < len(path) else None
@@ -172,9 +181,9 @@ def follow(path: Sequence[State], event: Event, rows: Sequence[Taken], *, wrote_
             steps.append((row.to, row.to, (row.name,)))
             held = []
         elif not _hidden(row, rows[index + 1].to if index + 1 < len(rows) else None, wrote_early=wrote_early):
-            return Walk(steps, _fault(path, at, event, held, taken=bool(steps)))
+            return Walk(steps, _fault(path, at, event, held, spoken, taken=bool(steps)))
     if held or at + 1 != len(path):
-        return Walk(steps, _fault(path, at, event, held, taken=bool(steps)))
+        return Walk(steps, _fault(path, at, event, held, spoken, taken=bool(steps)))
     return Walk(steps, "")
 
 
@@ -189,24 +198,30 @@ def _hidden(row: Taken, after: State | None, *, wrote_early: bool) -> bool:
     return row.to is State.CLOSING
 
 
-def _fault(path: Sequence[State], at: int, event: Event, held: Sequence[str], *, taken: bool) -> str:
+def _protocol(name: str) -> str:
+    """What a row's name begins with where its table is not that of text."""
+    return name.rpartition(": ")[0]
+
+
+def _fault(path: Sequence[State], at: int, event: Event, held: Sequence[str], spoken: str, *, taken: bool) -> str:
     """What is wrong where an observed path leaves the table, in words; `taken` tells that the event has had its row."""
     rows = " then ".join(f"`{name}`" for name in held) or "no row"
     if at + 1 >= len(path):
         return f"the server stays in {path[at].value}, where the specification takes {rows}"
     before, after = path[at], path[at + 1]
     event = event if at == 0 else Event.TURN
-    found = _ways(before, event, after)
+    found = _ways(before, event, after, spoken)
     if not found and taken:  # a chunk that only made the value longer: what comes next is a turn
-        found = _ways(before, Event.TURN, after)
+        found = _ways(before, Event.TURN, after, spoken)
     ways = " or ".join(" then ".join(f"`{row.name}`" for row in way) for way in found)
     wrong = f"{ways} does not hold here" if ways else f"there is no row `{before.value} {event.value} -> {after.value}`"
     return f"the server goes {before.value} -> {after.value}: {wrong}; the specification takes {rows}"
 
 
-def _ways(before: State, event: Event, after: State) -> list[list[Taken]]:
+def _ways(before: State, event: Event, after: State, spoken: str) -> list[list[Taken]]:
     """The rows, or failing that the shortest compositions of rows, that lead from a state to another."""
-    ways = [[Taken(name, to)] for name, (state, cause, to) in _TARGETS.items() if (state, cause) == (before, event)]
+    targets = {name: target for name, target in _TARGETS.items() if _protocol(name) == spoken}
+    ways = [[Taken(name, to)] for name, (state, cause, to) in targets.items() if (state, cause) == (before, event)]
     while ways:
         found = [way for way in ways if way[-1].to is after]
         if found:
@@ -214,7 +229,7 @@ def _ways(before: State, event: Event, after: State) -> list[list[Taken]]:
         ways = [
             [*way, Taken(name, to)]
             for way in ways
-            for name, (state, cause, to) in _TARGETS.items()
+            for name, (state, cause, to) in targets.items()
             if (state, cause) == (way[-1].to, Event.TURN) and state is not to
             if _hidden(way[-1], to, wrote_early=False)
         ]
