@@ -26,6 +26,7 @@ FRAME_SIZE = _FRAME.size
 PAYLOAD_MAX = 1392
 #: A frame cannot count further.
 TOTAL_MAX = 0xFFFF
+_VALUE = b"VALUE "
 #: tuning: Bytes of replies sent before others have their turn.
 _STEP_BYTES = 256 * 1024
 #: tuning: Datagrams that wait while a long reply is sent; the system keeps some more, and drops the rest.
@@ -52,7 +53,7 @@ def frames(identity: int, pieces: list[Buffer]) -> Iterator[bytes]:
 class Exchange:
     """One datagram's requests, served step by step; `run` gives the message of each."""
 
-    __slots__ = ("_connection", "_last_key", "_marks", "_message")
+    __slots__ = ("_connection", "_last_key", "_left", "_marks", "_message")
 
     def __init__(self, connection: Connection) -> None:
         """Serve with a fresh `connection`, which is watched for where one request ends and the next begins."""
@@ -61,6 +62,7 @@ class Exchange:
         self._marks: list[tuple[int, bytes]] = []
         self._message: list[Buffer] = []  # of the request that was begun last
         self._last_key: bytes | None = None  # of that request, when it is a retrieval
+        self._left = 0  # how often that key was asked for and not found yet
         connection.on_state = self._entered
         connection.on_command = self._begun
 
@@ -76,7 +78,7 @@ class Exchange:
                     yield self._message
                 at = mark
                 self._message = []
-                self._last_key = line.split()[-1] if line.partition(b" ")[0] in WORDS else None
+                self._expect(line)
             self._marks.clear()
             yield from self._gather(pieces[at:])
             if not connection.more:
@@ -92,20 +94,28 @@ class Exchange:
     def _begun(self, line: bytes) -> None:
         self._marks[-1] = (self._marks[-1][0], line)
 
+    def _expect(self, line: bytes) -> None:
+        word, _, rest = line.partition(b" ")
+        self._last_key = None
+        if word in WORDS:
+            keys = [key for key in rest.split(b" ") if key][WORDS[word][1] :]
+            self._last_key = keys[-1] if keys else b""
+            self._left = keys.count(self._last_key)
+
     def _gather(self, pieces: list[Buffer]) -> Iterator[list[Buffer]]:
         """Add `pieces` to the message under way; of a retrieval, the messages that are whole."""
         if self._last_key is None:
             self._message += pieces
             return
+        start = b"VALUE " + self._last_key + b" "
         for piece in pieces:
-            whole = self._message and (
-                bytes(piece[:6]) == b"VALUE "
-                or (piece == replies.END and not bytes(self._message[0][6:]).startswith(self._last_key + b" "))
-            )
-            if whole:
+            begins = bytes(piece[: len(_VALUE)]) == _VALUE
+            # A gat may find a key, let it expire, and not find it when it is asked for once more.
+            if self._message and (begins or (piece == replies.END and self._left)):
                 yield self._message
                 self._message = []
             self._message.append(piece)
+            self._left -= begins and bytes(piece[: len(start)]) == start
 
 
 def answer(engine: Engine, datagram: bytes, number: int = 0) -> Iterator[bytes]:
