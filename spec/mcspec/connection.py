@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcspec.cache import Cache
+    from mcspec.machine import Guard
     from mcspec.rules import Rules
 
 MAGIC = 0x80
@@ -154,13 +155,21 @@ TABLE: Table = {
 }
 """The table of the text protocol, classic and meta."""
 
+
+def _without(table: Table, state: State, *guards: Guard) -> Table:
+    """The rows of a protocol that has no such state, and for whose connections these guards never hold."""
+    return {
+        at: tuple(row for row in rows if row.guard not in guards) for at, rows in table.items() if at[0] is not state
+    }
+
+
 FRAMINGS: Mapping[str, Table] = {
     BINARY: {
         **shared(STREAMS[BINARY]),
         **{at: (*rows_access.SASL.get(at, ()), *rows) for at, rows in rows_binary.ROWS.items()},
     },
-    PACKET: {**shared(STREAMS[PACKET]), **rows_packet.ROWS},
-    STRANGER: {**shared(STREAMS[STRANGER]), **rows_access.STRANGERS},
+    PACKET: {**_without(shared(STREAMS[PACKET]), _S.NREAD, holds_value), **rows_packet.ROWS},
+    STRANGER: {**_without(shared(STREAMS[STRANGER]), _S.SWALLOW, holds_swallow, leaving), **rows_access.STRANGERS},
 }
 """The tables of the protocols that are framed in another way."""
 

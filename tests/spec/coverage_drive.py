@@ -27,11 +27,24 @@ from mcconform.phases.vectors import picked
 from mcconform.streams import Scope, conversation
 from mcconform.targets.credentials import Credentials
 from mcserver import inproc
-from mcspec import Happening, Now, Outcome, Rules, World, clauses, profiles, statistics, step
+from mcspec import (
+    Happening,
+    Now,
+    Outcome,
+    Rules,
+    World,
+    access,
+    clauses,
+    packet_answers,
+    profiles,
+    statistics,
+    step,
+    udp,
+)
 from mcspec.connection import FRAMINGS, TABLE
 from mcspec.counters import COUNTERS
-from mcspec.machine import BINARY, Table, name
-from tests.spec import coverage_rare, test_lru
+from mcspec.machine import Table, name
+from tests.spec import coverage_framed, coverage_rare, test_lru
 from tests.spec.test_recordings import WHEN as META_WHEN
 
 if TYPE_CHECKING:
@@ -47,6 +60,10 @@ SCOPE = Scope(options=True, large=3000)
 
 OF_REPORTS = frozenset(re.findall(r'"((?:stats|admin|memory)\.[a-z]+\.[a-z-]+)"', inspect.getsource(statistics)))
 """Clauses on the numbers of a report: no outcome owes them, they are decided once it has come (test_stats.py)."""
+
+
+PERMITTED = frozenset((*access.PERMITTED, *packet_answers.PERMITTED, *udp.PERMITTED))
+"""Clauses on what no reply shows."""
 
 
 class Reached:
@@ -81,7 +98,7 @@ class Reached:
             if f"{protocol}{name(*at, row)}" in self.rows
             for clause in row.clauses
         }
-        return set(clauses.load()) - self.owed - of_rows - OF_REPORTS
+        return set(clauses.load()) - self.owed - of_rows - OF_REPORTS - PERMITTED
 
 
 def beside_the_server(conversations: Iterable[Conversation], rules: Rules) -> None:
@@ -130,6 +147,7 @@ def drive(only: str = "", rules: Rules | None = None) -> Reached:
             coverage_rare.listen()
     if not only:
         coverage_rare.walk(reached.step)
+        coverage_framed.walk(reached.step)
         coverage_rare.walk(step)  # the specification untraced
     return reached
 
@@ -141,7 +159,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only vectors whose id holds this")
     given = parser.parse_args()
     reached = drive(given.only)
-    rows = reached.unreached_rows(TABLE) | reached.unreached_rows(FRAMINGS[BINARY], f"{BINARY}: ")
+    rows = reached.unreached_rows(TABLE)
+    for protocol, table in FRAMINGS.items():
+        rows |= reached.unreached_rows(table, f"{protocol}: ")
     found = {"rows": sorted(rows), "clauses": sorted(reached.unreached_clauses(TABLE))}
     given.report.write_text(json.dumps(found), encoding="utf-8")
 

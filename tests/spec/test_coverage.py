@@ -22,9 +22,10 @@ pytestmark = pytest.mark.timeout(600)  # whichever test comes first waits for th
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(mcspec.__file__).parent
 MODULES = (
-    *("actions", "admin", "answers", "arith", "binary", "binary_answers", "cache", "connection", "counters"),
-    *("counting", "flushing", "guards", "lru", "machine", "meta", "meta_answers", "meta_store", "pattern"),
-    *("rows_binary", "scan", "statistics", "storing", "text", "world"),
+    *("access", "actions", "admin", "answers", "arith", "binary", "binary_answers", "cache", "connection", "counters"),
+    *("counting", "flushing", "guards", "lru", "machine", "meta", "meta_answers", "meta_store", "packet"),
+    *("packet_answers", "pattern", "rows_access", "rows_binary", "rows_packet", "scan", "statistics", "storing"),
+    *("text", "udp", "world"),
 )
 """What `step` and `match` run through; the models are explored to their last state elsewhere."""
 
