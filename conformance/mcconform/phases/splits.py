@@ -45,7 +45,7 @@ MOST_COUNTED = 8
 CUT = ((), ("-B", "packet"))
 """Server options with which vectors are cut: none, and those that choose a protocol."""
 
-MOST_BINARY = 40
+MOST_BINARY = 20
 """The same for binary streams, most of whose bytes are headers, of which one is like another."""
 
 MOST_APART = 16
