@@ -7,6 +7,7 @@ Two servers that freeze to the same value go on in the same way, for the engine 
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from itertools import count, repeat
 from operator import attrgetter
 from types import MethodType
@@ -17,6 +18,8 @@ from mcserver.arrival import Arrival
 from mcserver.cache import Cache, Item
 from mcserver.connection import Connection
 from mcserver.engine import Engine
+from mcserver.incoming import Skip, Value
+from mcserver.items import Link, Segment
 from mcserver.metaflags import Flags
 from mcserver.observe import Observer, Watcher
 from mcserver.runtime import Runtime
@@ -28,14 +31,16 @@ from mcserver.storage import StoreHeader
 # is nobody's state. Two counters depend on the cut and say so: bytes that were read (also after the end of the
 # conversation, if they came with it) and how often a long step was interrupted.
 _LEFT_OUT = {
-    Connection: ("_cache", "_state", "_stats", "_out", "_room", "_retrieval", "on_command", "on_state"),
+    Connection: ("_cache", "_state", "_stats", "_out", "_room", "_retrieval", "on_command", "on_state", "_need"),
     Arrival: ("_cache", "_stats"),
     Cache: ("stats",),
     Stats: ("bytes_read", "conn_yields"),
     Engine: ("clock",),
     Observer: ("_clock",),
     inproc.Connection: ("_server", "_engine"),  # the engine holds all that are open
-    **dict.fromkeys((Flags, Item, Runtime, StoreHeader, Watcher), ()),
+    Item: ("next", "prev"),  # what an item stands between is told by its segment
+    **dict.fromkeys((Skip, Value), ("_cache", "_stats")),
+    **dict.fromkeys((Flags, Runtime, StoreHeader, Watcher), ()),
 }
 
 
@@ -50,6 +55,16 @@ _PLAIN = frozenset({int, bytes, str, type(None), bool, float})
 # options.
 _RECORDS = {Stats: attrgetter(*_FIELDS[Stats]), Runtime: attrgetter(*_FIELDS[Runtime])}
 _SLAB_CLASS = attrgetter(*SlabClass.__slots__)
+
+
+def _linked(segment: Segment) -> list[bytes]:
+    """The keys of the items in a segment, in the order of their use."""
+    keys = []
+    link: Link = segment.next
+    while isinstance(link, Item):
+        keys.append(link.key)
+        link = link.next
+    return keys
 
 
 def frozen(thing: Any) -> Any:
@@ -72,8 +87,12 @@ def frozen(thing: Any) -> Any:
         return tuple([(key, frozen(value)) for key, value in thing.items()])
     if kind is list or kind is tuple:
         return tuple([frozen(value) for value in thing])
+    if kind is partial:  # what is to be done with a value: with which request, on the cache that all share
+        return thing.func, tuple([frozen(value) for value in thing.args if type(value) not in _LEFT_OUT])
     if kind is Slabs:
-        return tuple(map(_SLAB_CLASS, thing.classes))
+        return tuple([frozen(_SLAB_CLASS(one)) for one in thing.classes])
+    if kind is Segment:
+        return thing.number, thing.bytes, thing.hits, thing.slab.id, tuple(_linked(thing))
     if kind is SlabClass:
         return thing.id
     if kind is MethodType:

@@ -110,12 +110,16 @@ def scripts(most: int, every: int = 1) -> list[tuple[tuple[Act, ...], tuple[str,
     """What the vectors that write up to `most` bytes do, and their options; those that differ in cuts only, once.
 
     Of those that aim at no clause of the chapter on text, which all chapters take their lines and values from, only
-    each `every`-th, in the order of their files.
+    each `every`-th, in the order of their files. Datagrams are not cut, nor what asks for a file of users.
     """
-    vectors = [vector for vector in picked() if vector.size <= most]
+    vectors = [vector for vector in picked() if vector.size <= most and _is_stream(vector)]
     text = [vector for vector in vectors if _aims_at_text(vector)]
     others = [vector for vector in vectors if not _aims_at_text(vector)]
     return list({(acts(vector), vector.options): None for vector in (*text, *others[::every])})
+
+
+def _is_stream(vector: Conversation) -> bool:
+    return not any(clause.startswith(("udp.", "access.")) for clause in vector.clauses) and "-S" not in vector.options
 
 
 def _aims_at_text(vector: Conversation) -> bool:
