@@ -81,8 +81,9 @@ _LENGTH = 4
 
 
 def _stranger(words: tuple[bytes, ...]) -> text.Answer:
-    clause = "access.ascii.bad-set" if words[:1] == (b"set",) else "access.ascii.refused"
-    return text.Answer(UNAUTHENTICATED, False, (clause,))
+    sets = words[:1] == (b"set",)
+    clauses = ("access.ascii.set", "access.ascii.bad-set") if sets else ("access.ascii.refused",)
+    return text.Answer(UNAUTHENTICATED, False, clauses)
 
 
 class Verdict(NamedTuple):

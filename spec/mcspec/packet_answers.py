@@ -311,7 +311,7 @@ def _stats(asked: Asked, cache: Cache, _now: Now, rules: Rules) -> tuple[Done, .
     """What the line `stats NAME` of the text protocol asks for, with its rows as packets."""
     words = (b"stats", *(asked.key.split(b" ") if asked.key else ()))
     if b"" in words:
-        return (_error(asked, cache, INVALID, ("packet.stats.unknown",)),)
+        return (_error(asked, cache, INVALID, ("packet.shape.name", "packet.stats.unknown")),)
     said = admin.GRAMMAR[b"stats"](words, asked.clauses, rules)
     if isinstance(said, text.Elsewhere):
         return (Done(cache, Owed((), asked.clauses), said.reason),)

@@ -72,10 +72,19 @@ def expect_token(turn: Turn, _context: Context) -> tuple[Turn, ...]:
 
 def refuse_stranger(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Answer a line by which nobody comes in."""
+    several = turn.conn.queued > 0 or turn.owed != ()
     turns = execute(turn, context)
+    if several:
+        turns = tuple(_each(after) for after in turns)
     if context.rules.traits.auth_replies == "each":
         return turns
     return tuple(_replacing(after) for after in turns)
+
+
+def _each(turn: Turn) -> Turn:
+    """What was just owed is not the first since the client was last written to."""
+    *before, last = turn.owed
+    return turn._replace(owed=(*before, last._replace(clauses=("access.ascii.each-answered", *last.clauses))))
 
 
 def _replacing(turn: Turn) -> Turn:
