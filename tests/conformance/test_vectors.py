@@ -67,6 +67,8 @@ def test_splits_cut_short_streams_at_every_byte() -> None:
         joined = splits.join(vector)
         if joined.size * splits._lines(joined) > splits.LINES or vector.clock != "none" or vector.alone:
             continue
+        if vector.options or vector.speech(0) == "binary":  # a few of their splits are enough
+            continue
         found = {
             (index, step.cuts[0])
             for split in splits.of(joined, random.Random(1))
