@@ -239,7 +239,8 @@ def _child(pipe: Pipe, module: str, text: str, clause: str, streams: int, limit:
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     deadline = time.process_time() + limit
-    error, other, hangs = "", "", []
+    error, other = "", ""
+    hangs: list[str] = []
     try:
         signal.setitimer(signal.ITIMER_PROF, STUCK)
         create = loader.factory(module, text)
