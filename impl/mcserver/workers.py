@@ -21,6 +21,8 @@ from mcserver.loop import Client, Home
 SHUTDOWN_SECONDS = 0.5
 #: Seconds a TLS client has for its handshake, and for its goodbye.
 HANDSHAKE_SECONDS = 10.0
+#: Seconds granted at shutdown to connections that were just taken, and to handshakes.
+ADOPT_SECONDS = 0.1
 GOODBYE_SECONDS = 1.0
 #: tuning: Bytes of log lines on their way to a watcher in another thread.
 _PUSH_MAX = 64 * 1024
@@ -139,8 +141,12 @@ class Residents(Home):
 
     async def drain(self) -> None:
         """Answer what is owed, close every connection, and wait until that is done or has taken too long."""
-        for task in list(self._tasks):
-            task.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=ADOPT_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
         for client in list(self.clients):
             client.drain()
         with contextlib.suppress(TimeoutError):

@@ -233,6 +233,17 @@ def test_a_storm_of_short_connections(start: Start, tmp_path: Path) -> None:
     follow(recorded(record), 3, 6)
 
 
+def test_connections_that_have_just_come_are_closed_before_the_end(start: Start, tmp_path: Path) -> None:
+    """A thread has ended when its last connection is closed, also one that it took together with the word to stop."""
+    for attempt in range(5):
+        record = tmp_path / f"record{attempt}"
+        running = start("-t", "2", "-o", f"trace_dispatch={record}")
+        for _ in range(20):
+            running.connect()
+        assert running.stop() == 0
+        follow(recorded(record), 2, 1024)
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_replies_owed_are_sent_before_the_end(start: Start, threads: str) -> None:
     """SIGTERM: what has come whole is answered, half a command is not, idle clients see the end."""
