@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ENGINE = Path(__file__).resolve().parents[2] / "impl" / "mcserver"
 
 OTHERS = (
-    *("auth_text", "binary", "binary_commands", "binary_table", "binary_wire", "incoming"),
+    *("at_once", "auth_text", "binary", "binary_commands", "binary_table", "binary_wire", "incoming"),
     *("packet", "packet_commands", "packet_wire", "sasl", "udp"),
 )
 """Those of the engine's files that only other protocols than text, or datagrams, or strangers need."""

@@ -154,8 +154,8 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
         if isinstance(node, ast.If) and _observes(node.test):
             dead += [node.test, *node.body]  # an observer's business
             skip.add(id(node))
-        if isinstance(node, ast.FunctionDef) and [arg.arg for arg in node.args.args][-2:] == ["tokens", "out"]:
-            # The handlers of meta commands return how much they have sent, which sets the pace and no answer.
+        if isinstance(node, ast.FunctionDef) and [arg.arg for arg in node.args.args][-1:] == ["out"]:
+            # Handlers of commands return how much they have sent, which sets the pace and no answer.
             dead += [inner for inner in ast.walk(node) if isinstance(inner, ast.Return) and not _calls(inner)]
         if _counts(node):
             dead.append(node)  # what the statistics count is specified in another chapter
