@@ -56,8 +56,8 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _TUNED = frozenset({"COPY_MAX"})
 """Tuning constants that one module takes from another."""
-_MAKE_BYTES = frozenset({"bytes", "bytearray", "key_reply", "_item_flag"})
-"""Functions that return bytes."""
+_MAKE_BYTES = frozenset({"bytes", "bytearray", "key_reply", "_item_flag", "pack"})
+"""Functions, and methods of structures, that return bytes."""
 _PACE = frozenset({"self._cost", "plain"})
 """Variables that say how far a step goes, and whether the short way to an answer is open."""
 _UNSEEN = frozenset({"summary", "refusal_name", "state_name", "between_commands", "_no_push", "_copy", "renew"})
@@ -149,6 +149,8 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
             dead.append(node)
         if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
             dead.append(node)  # any distinct values are as good
+        if isinstance(node, ast.ClassDef) and any("DatagramProtocol" in ast.unparse(base) for base in node.bases):
+            dead.append(node)  # a socket's business
         if isinstance(node, ast.stmt) and node.lineno in tuning:
             dead.append(node.test if isinstance(node, ast.If) else node)
         if isinstance(node, ast.If) and _observes(node.test):
@@ -222,7 +224,10 @@ def _is_bytes(node: ast.AST, known: frozenset[str]) -> bool:
         return node.id in known
     if isinstance(node, ast.IfExp):
         return _is_bytes(node.body, known) and _is_bytes(node.orelse, known)
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MAKE_BYTES
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    return name in _MAKE_BYTES
 
 
 def _count(node: ast.AST) -> int:
