@@ -133,12 +133,18 @@ class Handover:
                 self._trace.note("accept", conn=self._seen, worker=served_by)
             return self._seen, admitted
 
-    def stop(self) -> None:
-        """Accept no more for now."""
+    def stop(self, *, exhausted: bool = False) -> bool:
+        """Accept no more for now: all connections are taken, or else the system's files (`exhausted`).
+
+        Does nothing and answers False if a connection has closed in the meantime: nobody would tell us of it later.
+        """
         with self._lock, self._guard:
+            if not exhausted and not self.full:
+                return False
             self.accepting = False
             self._engine.stop_accepting()
             self._trace.note("stop-accepting")
+            return True
 
     def resume(self) -> None:
         """Accept again."""

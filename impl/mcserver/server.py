@@ -89,7 +89,7 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    self._stop()
+                    self._stop(exhausted=True)
                     self._loop.call_later(_RETRY_SECONDS, self._resume)
                 return
             sock.setblocking(False)
@@ -125,13 +125,10 @@ class Listener:
         """Stop, if a client does wait: what made the socket readable may have been accepted in this very step."""
         if self._handover.accepting and _waits(listening.sock):
             self._stop()
-            if not self._handover.full:  # one has closed in the meantime, before it could know that we want to be told
-                self._resume()
 
-    def _stop(self) -> None:
-        if not self._handover.accepting:
+    def _stop(self, *, exhausted: bool = False) -> None:
+        if not self._handover.accepting or not self._handover.stop(exhausted=exhausted):
             return
-        self._handover.stop()
         for listening, _ in self._open:
             self._loop.remove_reader(listening.sock)
             listening.sock.listen(0)  # those who come now wait in their connect

@@ -51,7 +51,9 @@ class _Number:
 
 def _cache(now: int, *, cas: int = 1, stored: int = 1) -> tuple[Cache, Item]:
     held = Cache(Settings(), Stats(), now)
-    item = held.items[b"k"] = Item(_BLOCK, _HEAD, 0, NEVER, 100, cas, stored, held.slabs.find(100))
+    segment = held.slabs.find(100).hot
+    item = held.items[b"k"] = Item(b"k", _BLOCK, _HEAD, 0, NEVER, 100, cas, stored, segment)
+    segment.add(item)
     return held, item
 
 
