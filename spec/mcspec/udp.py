@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcspec import connection
+from mcspec import connection, counters
 from mcspec.arith_frames import FRAME, HEADER, REQUEST
 from mcspec.machine import BINARY, PACKET, STREAMS, Conn, Event, State, Turn
 from mcspec.pattern import Owed
@@ -157,9 +157,8 @@ def _by_value(owed: Owed) -> list[Owed]:
     starts = [at for at, piece in enumerate(owed.pieces) if isinstance(piece, bytes) and piece.startswith(b"VALUE ")]
     if not starts or owed.pieces[-1] != b"END\r\n":
         return [owed]
-    head, words = owed.pieces[starts[-1]], owed.request.split()
-    assert isinstance(head, bytes)  # it begins a value
-    apart = head.split(b" ")[1] != words[-1] if words else False
+    # Not by its name: where a key stands twice, touching it may have been the end of it.
+    apart = owed.details[-1][0] != counters.HIT
     if len(starts) < 2 and not apart:
         return [owed]
     clauses = (*owed.clauses, "udp.reply.values")

@@ -83,6 +83,12 @@ def test_a_retrieval_of_several_values_is_one_message_or_one_a_value() -> None:
     )
     assert sorted(told(SET, b"get a b\r\n")) == sorted([(VALUE + end,), (VALUE, end)])
     assert told(SET, b"get b a\r\n") == [(VALUE + end,)]
+    assert told(SET, b"gat -1 a a\r\n") == [(VALUE + end,), (VALUE, end)]
+    assert told(SET, b"gat 100 a 100 a\r\n") == [(VALUE * 2 + end,), (VALUE, VALUE + end)]
+    assert told(SET + SET.replace(b"a", b"a\tb", 1), b"get a a\tb\r\n") == [
+        (VALUE + VALUE.replace(b"a", b"a\tb", 1) + end,),
+        (VALUE, VALUE.replace(b"a", b"a\tb", 1) + end),
+    ]
     whole, parted = asked(asked(World(), framed(SET))[0].world, framed(b"get a a\r\n", 300))
     assert [one.datagram for one in parted.owed] == [300, 300]
     assert [one.counts for one in parted.owed] == [whole.owed[0].counts, ()]
