@@ -28,7 +28,7 @@ verify: $(READY) ## explore the models and prove their laws (ARGS=--mutants plan
 	$(BIN)/mcspec verify $(ARGS)
 
 test: $(READY) memcached ## run every test; judges the real memcached too where it can be had
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Without it the tests that need it are skipped, visibly; CI sets MCSPEC_REQUIRE_MEMCACHED=1 and fails.
 memcached:

@@ -97,6 +97,7 @@ def missing_lines(shown: list[str], printed: list[str]) -> list[str]:
     return lost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", RUN)
 @pytest.mark.timeout(TIMEOUT + 30)
 def test_the_command_works_and_prints_what_is_shown(

@@ -20,6 +20,7 @@ CHAPTERS = ("text.", "meta.", "binary.", "packet.", "udp.")
 PLANTED = ("incr wraps at 2^63", "a delayed flush is a second late", "cas does not compare")
 
 
+@pytest.mark.slow
 def test_no_difference_and_nothing_left_out() -> None:
     """The slice holds the streams that the campaign promises, and reaches what the specification has."""
     tally = Tally()

@@ -188,6 +188,7 @@ REACHED = {
 }
 
 
+@pytest.mark.slow
 def test_every_outcome_is_reached() -> None:
     scenes = [*BOUNDS["small"], *(scene for scene in BOUNDS["standard"] if scene.clock < 2)]
     system = build(tuple(scenes), Rules())
