@@ -28,7 +28,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: where several processes share the work, none of them is left to one at the end."""
+    """Files with slow tests come first, so that none is left to one of several processes at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
