@@ -216,7 +216,7 @@ def _delete(asked: Asked, cache: Cache, now: Now, rules: Rules) -> tuple[Done, .
     for same, found in _compared(asked, cache, now, rules):
         clauses = (*found.clauses, "packet.delete.cas")
         if not same:
-            done.append(_error(asked, found.cache, packet.EXISTS, clauses, ("delete_misses",), details=details))
+            done.append(_error(asked, found.cache, packet.EXISTS, clauses, details=details))
         else:
             after = found.cache._replace(items=found.cache.items.drop(asked.key))
             done.append(_deleted(asked, after, clauses, found=found.item is not None, details=details))
