@@ -38,12 +38,20 @@ def of(outcome: Outcome) -> list[Used]:
     """What an outcome exercised."""
     found = []
     for owed in outcome.owed:
-        head = owed.request
-        if head[:1] == bytes((MAGIC,)) and len(head) > 1:
+        head, protocol = owed.request, _protocol(outcome, owed)
+        if protocol == "binary" and head[:1] == bytes((MAGIC,)) and len(head) > 1:
             found.append(("binary", streams_binary.NAMES.get(head[1], "unknown"), _end(owed, 6, 1)))
-        elif head[:1] == b"\0" and len(head) > LENGTH:
+        elif protocol == "packet" and head[:1] == b"\0" and len(head) > LENGTH:
             found.append(("packet", PACKETS.get(head[LENGTH], "unknown"), _end(owed, LENGTH, ERROR)))
     return found
+
+
+def _protocol(outcome: Outcome, owed: Owed) -> str:
+    """What the request was spoken in: a line of text may begin with any byte."""
+    if owed.datagram is not None:
+        return next((name for name in KNOWN if f"udp.protocol.{name}" in owed.clauses), "")
+    conn = outcome.world.conns.find(outcome.conn)
+    return conn.protocol if conn is not None else ""
 
 
 def _end(owed: Owed, place: int, refusal: int) -> str:

@@ -33,7 +33,7 @@ from mcconform.targets import WITH_UDP, SpawnTarget, Tls
 from mcconform.targets.credentials import Credentials
 from mcconform.targets.tcp import SocketTarget, parse_address
 from mcconform.verdict import Result, Verdict
-from mcspec import Rules
+from mcspec import Rules, clauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,14 +195,39 @@ def test_a_wrong_opaque_is_seen_told_and_shrunk() -> None:
 
 def test_all_the_opcodes_are_enumerated_and_counted() -> None:
     tally = Tally({}, (), "must")
-    for conversation in list(enumerated_binary.every())[::3]:
+    decided: dict[str, list[str]] = {}
+    for conversation in enumerated_binary.every():
         if not conversation.options:
             result = inproc(conversation)
             assert result.difference is None, (conversation.id, result.difference)
             assert result.verdict in (Verdict.PASS, Verdict.UNSPECIFIED), (conversation.id, result.reason)
             tally.add(result, aimed=False)
+            for clause in result.passed:
+                decided.setdefault(clause, []).append(conversation.id)
     event = next(event for event in tally.events() if event["event"] == "opcodes")
     assert summary(event).startswith("binary  37 of 37 opcodes")
+    # A selection of one clause runs vectors that decide it, if there are any, and not the whole chapter.
+    of_whole_streams = {"binary.stream.prompt", "binary.stream.closed-is-final"}
+    for clause in (clause for clause in decided if clause.startswith("binary.") and clause not in of_whole_streams):
+        assert any(enumerated_binary.about(clause.split(".")[1], name) for name in decided[clause]), clause
+
+
+def test_a_selection_runs_what_is_about_its_clauses_and_the_chapter_everything() -> None:
+    names = [conversation.id for conversation in enumerated_binary.every()]
+    sections = {clause.split(".")[1] for clause in clauses.load() if clause.startswith("binary.")}
+    for section in sections - {"shape"}:
+        assert sum(enumerated_binary.about(section, name) for name in names) < 0.4 * len(names), section
+    assert all(any(enumerated_binary.about(section, name) for section in sections) for name in names)
+
+
+def test_only_what_was_spoken_counts_as_an_opcode() -> None:
+    lines = b"\0\0\0\0\1version\r\nversion\r\n\x80\x0a\r\n"
+    text = inproc(Conversation("c", (say(0, "version\r\n"), Send(0, (lines,)), Settle())))
+    in_udp = inproc(Conversation("c", (Open(0, "udp"), Datagram(0, (FRAME, lines)), Settle())))
+    assert text.verdict is in_udp.verdict is Verdict.PASS
+    assert text.opcodes == in_udp.opcodes == ()
+    spoken = (Open(0, "udp"), Datagram(0, (FRAME, *packet(NOOP))), Settle())
+    assert set(inproc(Conversation("c", spoken)).opcodes) == {("binary", "noop", "answered")}
 
 
 def test_udp_in_process() -> None:

@@ -27,12 +27,12 @@ from mcconform.cli.common import (
 )
 from mcconform.events import FORMAT, Event, NdjsonReport
 from mcconform.flags import COMMANDS
+from mcconform.phases import enumerated_binary
 from mcconform.phases.base import Plan
 from mcconform.reports.flags import FlagsReport
 from mcconform.reports.opcodes import OpcodesReport
 from mcconform.reports.saved import SavedFailures
 from mcconform.reports.terminal import TerminalReport, console
-from mcconform.streams_binary import NAMES
 from mcconform.tally import LEVELS, Tally
 from mcconform.verdict import Verdict
 from mcspec import clauses
@@ -231,9 +231,7 @@ def _heads(clause: str, name: str) -> bool:
     """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
     parts, words = clause.split("."), name.split(".")
     if words[:1] == ["enum"] and words[1] in GENERATED:
-        # A clause about an opcode asks for that of it and of its quiet twin, any other for those of the whole chapter.
-        about_one = parts[1] in NAMES.values() and words[2] in NAMES.values()
-        return parts[0] == words[1] and (not about_one or words[2] in (parts[1], f"{parts[1]}q"))
+        return parts[0] == words[1] and enumerated_binary.about(parts[1], name)
     if clause.startswith(("meta.line", "meta.key", "meta.flag")):
         # Rules that all meta commands have in common.
         return words[:1] == ["enum"] and words[1] in COMMANDS

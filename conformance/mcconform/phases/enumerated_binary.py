@@ -73,8 +73,42 @@ ODD_COUNTERS = {
     "never": pack(">QQI", 3, 10, 2**32 - 1), "almost-never": pack(">QQI", 3, 10, 2**32 - 2),
 }  # fmt: skip
 
+_STORES = ("set", "setq", "add", "addq", "replace", "replaceq")
+_JOINS = ("append", "appendq", "prepend", "prependq")
+_DELTAS = ("incr", "incrq", "decr", "decrq")
+_EDGES = ("keylen-", "extlen-", "bodylen-")
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "choice": ("magic-", "mixed"),
+    "header": (*_EDGES, "magic-", "ignored-"),
+    "shape": ("extras-", *_EDGES),
+    "body": (*_EDGES, "size", "unknown"),
+    "key": ("keylen-", "mixed"),
+    "reply": ("cas-", "unknown", "pipeline"),
+    "quiet": (*(NAMES[quiet] for quiet in LOUD), "pipeline"),
+    "cas": ("cas-", "mixed"),
+    "exptime": ("exptime-",),
+    "store": (*_STORES, "size", "value"),
+    "join": (*_JOINS, "size"),
+    "count": (*_DELTAS, *_JOINS),
+    "delta": _DELTAS,
+    "shared": ("mixed",),
+    "stream": ("pipeline", "value", "mixed"),
+    "unknown": ("unknown", "verbosity"),
+    "sasl": ("sasl-",),
+}
+"""What the vectors are called that decide a section of the chapter; a section not named here is that of an opcode."""
+
 ANNOUNCED = 70000
 """A body up to so many bytes is sent; of a longer one, a little."""
+
+
+def about(section: str, name: str) -> bool:
+    """Whether the vector of this name shows clauses of this section, so that a narrow selection runs it."""
+    asked = SECTIONS.get(section, (section, f"{section}q"))
+    return any(
+        word == one or (one.endswith("-") and word.startswith(one)) for word in name.split(".")[2:4] for one in asked
+    )
 
 
 def _key(state: str) -> bytes:
