@@ -419,14 +419,25 @@ def _debug(line: Line, found: Found, now: Now, rules: Rules) -> tuple[Done, ...]
     if item is None:
         return (Done(cache, Owed((b"EN\r\n",), ("meta.me.miss",), counts=("cmd_meta",))),)
     key = meta.encode(line.key) if item.binary else line.key
-    negated = rules.traits.me_ttl == "negated" and item.dies is not None
     size = store_rules.size(line.key, item.flags, len(item.value), rules)
     pieces: tuple[Piece, ...] = (
-        *(b"ME %s exp=%s" % (key, b"-" if negated else b""), left(item, now)),
-        *(b" la=", idle(item, now), b" cas=", unique(item)),
+        *(b"ME %s exp=" % key, *_shown_left(item, now, rules)),
+        *(b"la=", idle(item, now), b" cas=", unique(item)),
         *(b" fetch=", _hit(item, b"no", b"yes"), b" cls=", Span("a slab class", 1, 63), b" size=%d\r\n" % size),
     )
     return (Done(cache, Owed(pieces, ("meta.me.unseen", "memory.item.size", "meta.me.line"), counts=("cmd_meta",))),)
+
+
+def _shown_left(item: Item, now: Now, rules: Rules) -> tuple[Piece, ...]:
+    """The seconds left as `me` shows them, and the blank behind them.
+
+    Released servers reckon in 32 bits, with a sign: from 2^31 on they show another number.
+    """
+    seconds, negated = left(item, now), rules.traits.me_ttl == "negated" and item.dies is not None
+    if rules.traits.me_far == "wraps" and isinstance(seconds, Span) and seconds.lo > 0 and seconds.hi >= 2**31:
+        numbers = (-some if negated else some for some in range(seconds.lo, seconds.hi + 1))
+        return (OneOf(tuple(b"%d " % arith.signed32(number) for number in numbers)),)
+    return (b"-", seconds, b" ") if negated else (seconds, b" ")
 
 
 _COMMANDS = {"mg": _get, "md": _delete, "ma": _arithmetic, "me": _debug}

@@ -146,6 +146,9 @@ class Traits(NamedTuple):
     me_ttl: str = "left"
     """meta.me.line: exp is the time `left`, or that `negated` (up to 1.6.23)."""
 
+    me_far: str = "shown"
+    """meta.me.line: exp of 2^31 seconds and more is `shown`, or `wraps` to a signed number of 32 bits."""
+
     unique_taken: str = "store"
     """text.cas.grows: ms takes its cas unique at the `store`, or with its `line`, block or no block (1.6.27 on)."""
 

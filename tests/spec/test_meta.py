@@ -251,3 +251,36 @@ def test_one_of_several_texts() -> None:
     assert describe(Cache(), pieces) == "<no or yes> "
     assert regex(pieces) == "(?:no|yes)\\ "
     assert describe(Cache(), (Unique(1),)) == "<cas unique>"
+
+
+FAR = 2**31
+"""Seconds from which a signed number of 32 bits is another one."""
+
+
+@pytest.mark.parametrize(
+    ("profile", "left", "shown", "right"),
+    [
+        *(("base", left, left, True) for left in (FAR - 1, FAR, FAR + 1, 2**32 - 2001)),
+        *(("base", left, left - 2**32, False) for left in (FAR, 2**32 - 2001)),
+        ("memcached-1.6.45", FAR - 100, FAR - 100, True),
+        *(("memcached-1.6.45", FAR, shown, True) for shown in (FAR - 1, -FAR)),
+        *(("memcached-1.6.45", FAR, shown, False) for shown in (FAR, 100 - FAR)),
+        *(("memcached-1.6.45", 2**32 - 2001, shown, shown == -2001) for shown in (-2001, 2**32 - 2001, 2001)),
+        *(("memcached-1.6.18", FAR, shown, shown < 0) for shown in (1 - FAR, -FAR, FAR - 1, FAR)),
+        *(("memcached-1.6.18", 2**32 - 2001, shown, shown == 2001) for shown in (-2001, 2001, 2001 - 2**32)),
+    ],
+)
+def test_me_of_an_item_that_lives_for_more_than_68_years(profile: str, left: int, shown: int, *, right: bool) -> None:
+    """Only binary requests can ask for it; t shows it as it is."""
+    oracle = Oracle(profiles.load(profile).rules)
+    for conn in (0, 1):
+        oracle.open(conn, NOW)
+    exptime = int(NOW.lo) + left
+    oracle.send(0, b"\x80\1\0\1\x08\0\0\0\0\0\0\x0a" + bytes(16) + exptime.to_bytes(4, "big") + b"ax", NOW)
+    oracle.received(0, b"\x81\1" + bytes(21) + b"\7")
+    oracle.send(1, b"mg a t\r\n", NOW)
+    oracle.received(1, b"HD t%d\r\n" % left)
+    assert oracle.refusal is None
+    oracle.send(1, b"me a\r\n", Now(NOW.lo, NOW.lo + 1))
+    oracle.received(1, b"ME a exp=%d la=0 cas=7 fetch=yes cls=1 size=61\r\n" % shown)
+    assert (oracle.refusal is None) == right
