@@ -17,7 +17,7 @@ from mcconform.conversation import CasRef, Conversation, Datagram, Open, Send, S
 from mcconform.headers import keys
 from mcconform.jsonform import dumps, loads
 from mcconform.observed import Canon, Uniques
-from mcconform.phases import enumerated_binary
+from mcconform.phases import enumerated_binary, vectors
 from mcconform.phases.malformed import broken_datagrams
 from mcconform.reassembly import PAYLOAD, Fault, Message, Reassembly
 from mcconform.reports.oneliner import one_liner
@@ -218,6 +218,25 @@ def test_a_selection_runs_what_is_about_its_clauses_and_the_chapter_everything()
     for section in sections - {"shape"}:
         assert sum(enumerated_binary.about(section, name) for name in names) < 0.4 * len(names), section
     assert all(any(enumerated_binary.about(section, name) for section in sections) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("clause", "name", "expected"),
+    [
+        ("text.incr.adds", "enum.incr.delta-0.text", True),
+        ("text.get.hit", "enum.incr.delta-0.text", False),
+        ("text.incr.adds", "enum.binary.incr.cas-none", False),
+        ("binary.incr.counts", "enum.incr.delta-0.text", False),
+        ("binary.incr.counts", "enum.binary.incrq.cas-none", True),
+        ("binary.cas.match", "enum.cas.text", False),
+        ("packet.set.stored", "enum.set.text", False),
+        ("meta.mg.hit", "enum.mg.no-flag", True),
+        ("meta.key.base64", "enum.ms.no-flag", True),
+        ("meta.mg.hit", "enum.ms.no-flag", False),
+    ],
+)
+def test_clauses_of_one_chapter_do_not_run_the_vectors_of_another(clause: str, name: str, *, expected: bool) -> None:
+    assert vectors.about(clause, name) is expected
 
 
 def test_only_what_was_spoken_counts_as_an_opcode() -> None:

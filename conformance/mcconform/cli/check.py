@@ -26,9 +26,8 @@ from mcconform.cli.common import (
     with_tls,
 )
 from mcconform.events import FORMAT, Event, NdjsonReport
-from mcconform.flags import COMMANDS
-from mcconform.phases import enumerated_binary
 from mcconform.phases.base import Plan
+from mcconform.phases.vectors import about
 from mcconform.reports.flags import FlagsReport
 from mcconform.reports.opcodes import OpcodesReport
 from mcconform.reports.saved import SavedFailures
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
 
     from mcconform.conversation import Conversation
     from mcconform.targets import Target
-
-GENERATED = ("meta", "binary", "packet", "udp")
-"""The chapters beside the first whose requests are generated where one of their clauses is chosen."""
 
 Sink = NdjsonReport | FlagsReport | OpcodesReport
 
@@ -221,21 +217,10 @@ def _wanted(chosen: set[str], *, full: bool) -> Callable[[Conversation], bool]:
 
     def wanted(conversation: Conversation) -> bool:
         if not conversation.clauses:
-            return full or any(_heads(clause, conversation.id) for clause in chosen)
+            return full or any(about(clause, conversation.id) for clause in chosen)
         return any(clause in chosen for clause in conversation.clauses)
 
     return wanted
-
-
-def _heads(clause: str, name: str) -> bool:
-    """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
-    parts, words = clause.split("."), name.split(".")
-    if words[:1] == ["enum"] and words[1] in GENERATED:
-        return parts[0] == words[1] and enumerated_binary.about(parts[1], name)
-    if clause.startswith(("meta.line", "meta.key", "meta.flag")):
-        # Rules that all meta commands have in common.
-        return words[:1] == ["enum"] and words[1] in COMMANDS
-    return len(parts) > 1 and len(words) > 1 and words[0] == "enum" and parts[1] == words[1]
 
 
 def _phases(listed: str) -> list[str]:

@@ -6,8 +6,9 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from mcconform.flags import COMMANDS
 from mcconform.jsonform import loads
-from mcconform.phases import enumerated
+from mcconform.phases import enumerated, enumerated_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,20 @@ def picked() -> tuple[Conversation, ...]:
 def all_vectors() -> tuple[Conversation, ...]:
     """Hand-picked and enumerated."""
     return (*picked(), *enumerated.every())
+
+
+def about(clause: str, name: str) -> bool:
+    """Whether an enumerated vector (``enum.incr.delta-0.text``) is about a clause's command (``text.incr.adds``)."""
+    parts, words = clause.split("."), name.split(".")
+    if words[0] != "enum":
+        return False
+    if "binary" in (parts[0], words[1]):
+        return parts[0] == words[1] and enumerated_binary.about(parts[1], name)
+    if clause.startswith(("meta.line", "meta.key", "meta.flag")):
+        # Rules that all meta commands have in common.
+        return words[1] in COMMANDS
+    # Commands of other chapters have the same names: lines of text decide nothing about them.
+    return parts[0] in ("text", "meta") and parts[1] == words[1]
 
 
 def conversations(plan: Plan) -> Iterator[Conversation]:
