@@ -6,7 +6,7 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from mcconform import streams_binary, streams_packet
-from mcconform.conversation import Datagram, HalfClose, Reset, Send, Step
+from mcconform.conversation import Datagram, HalfClose, Reset, Send, Step, width
 
 if TYPE_CHECKING:
     from random import Random
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mcconform.conversation import Part
     from mcconform.streams import Scope
 
+FRAME, LARGEST = 8, 65_507
+"""Bytes of a frame header, and of the largest datagram over IPv4."""
 DATAGRAMS = frozenset({"text/udp", "binary/udp", "packet/udp"})
 PACKETS = frozenset({"packet", "packet/udp"})
 
@@ -62,7 +64,18 @@ def datagram(rng: Random, conn: int, parts: list[Part]) -> Datagram:
     if 0.05 <= draw < 0.08 and isinstance(parts[-1], bytes) and len(parts[-1]) > 1:
         # The datagram ends before the request does.
         parts = [*parts[:-1], parts[-1][: rng.randrange(1, len(parts[-1]))]]
-    return Datagram(conn, (frame, *parts))
+    return Datagram(conn, (frame, *_fitting(parts)))
+
+
+def _fitting(parts: list[Part]) -> list[Part]:
+    """The requests that one datagram can hold."""
+    kept, room = [], LARGEST - FRAME
+    for part in parts:
+        room -= width(part)
+        if room < 0:
+            break
+        kept.append(part)
+    return kept
 
 
 def ending(rng: Random, conn: int, kind: str) -> list[Step]:
