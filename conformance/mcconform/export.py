@@ -18,6 +18,9 @@ seconds) or ``exact`` (only for an injected clock); the allowed outputs of ``mov
 in whole seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a reply showed together with KEY: a
 VALUE line, an ME line, or a meta reply with ``k`` and ``c``.  Keys begin with ``mcspec``, in base64 ``bWNzcGVj``, for
 which a runner may put another prefix of six bytes.
+
+The export holds text, classic and meta.  Vectors that speak binary, packets or datagrams are left out, and the command
+says so: where cas uniques stand in their replies, only a runner that reads headers could tell.
 """
 
 from __future__ import annotations
