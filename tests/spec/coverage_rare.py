@@ -146,6 +146,7 @@ def listen() -> None:
     busy()
     framed()
     uncovered()
+    far()
     assert lru.stored((), b"a", 1, NOW, lru.Policy(evictions=False), room=0)[0].refused
 
 
@@ -199,6 +200,18 @@ def uncovered() -> None:
         asked.open(0, NOW)
         asked.send(0, flush + request, NOW)
         assert asked.unspecified is not None
+
+
+def far() -> None:
+    """Of more than 68 years to live some releases show another number."""
+    asked = Oracle(profiles.load("memcached-1.6.45").rules)
+    asked.open(0, NOW)
+    asked.open(1, NOW)
+    asked.send(0, SET[:28] + b"\xff" * 4 + b"a" + bytes(9), NOW)
+    asked.received(0, b"\x81\1" + bytes(21) + b"\7")
+    asked.send(1, b"me a\r\n", NOW)
+    asked.received(1, b"ME a exp=-%d la=0 cas=7 fetch=no cls=1 size=69\r\n" % (NOW.lo + 1))
+    assert asked.refusal is None, asked.refusal
 
 
 def forked() -> None:
