@@ -56,8 +56,9 @@ def test_operator_sample() -> None:
 
 
 def test_few_are_listed_as_survivors() -> None:
-    """At least nine in ten are killed, if the list is right; `make mutants` finds out."""
-    listed, made = len(run.explained()), len(run.all_operators())
+    """At least nine in ten are killed, or never say anything wrong but raise or hang; `make mutants` finds out."""
+    listed = sum(not reason.startswith("it can only") for reason in run.explained().values())
+    made = len(run.all_operators())
     assert (made - listed) / made >= run.ENOUGH
     assert all(run.explained().values())
 
