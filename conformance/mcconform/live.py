@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from mcconform.reassembly import Message
 
+MOST_WORLDS = 64
+"""More live worlds than this is an error of the harness: the conversation forks too much to be judged."""
+
 _ENDINGS = (b"END\r\n", b"MN\r\n", STATISTICS)
 _BATCH = 20
 """Requests of one read after which a server may write what it has, in the middle of the read."""
@@ -184,7 +187,10 @@ def queue(live: Live, conn: int, outcome: Outcome, *, counting: bool) -> list[Li
     opens = True
     for index, owed in enumerate(outcome.owed):
         if owed.drops:
-            lives = [shorter for one in lives for shorter in _lossy(one, conn, opens=opens)]
+            # Merged each time: a chunk of many such requests would else double them with every one.
+            lives = merged([shorter for one in lives for shorter in _lossy(one, conn, opens=opens)])
+            if len(lives) > MOST_WORLDS:
+                return lives
         for one in lives:
             if counting:
                 one.count(owed, conn)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mcconform.blame import Refusal, expectations, refuse, stream_of
-from mcconform.live import MID_REQUEST, Live, deadlines, merged, queue
+from mcconform.live import MID_REQUEST, MOST_WORLDS, Live, deadlines, merged, queue
 from mcconform.reassembly import Fault, Reassembly
 from mcspec import Cache, Event, Happening, Now, Outcome, Rules, State, World, idle, step
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcconform.conversation import Transport
-
-MOST_WORLDS = 64
-"""More live worlds than this is an error of the harness: the conversation forks too much to be judged."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from mcconform import runner, targets
 from mcconform.conversation import Advance, Send
 from mcconform.jsonform import dumps, loads
-from mcconform.oracle import MOST_WORLDS
+from mcconform.live import MOST_WORLDS
 from mcconform.phases import enumerated, splits, vectors
 from mcconform.phases.base import Plan
 from mcconform.verdict import Verdict

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcconform.conversation import Conversation, Part, Repeat, Send, Settle, Step, StopReading, width
-from mcconform.oracle import MOST_WORLDS, Oracle
+from mcconform.live import MOST_WORLDS
+from mcconform.oracle import Oracle
 from mcconform.phases.base import Plan, plain
 from mcconform.phases.vectors import picked
 from mcspec import Now, Rules
