@@ -197,14 +197,15 @@ def test_exported_vectors_run_without_us(mcspec: Command, mcserver_process: Any,
     lines = [line for line in export.stdout.splitlines() if json.loads(line)["clock"] == "none"]
     assert len(lines) > 2500
     path = tmp_path / "vectors.jsonl"
-    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    # Every second one: the test of the real server runs them all.
+    path.write_text("\n".join(lines[::2]) + "\n", encoding="ascii")
     done = run_vectors(mcserver_process.target, path)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\d+ passed, 0 failed", done.stdout)
 
     # The runner is no yes-man: what base allows is not what an older server does.
-    broken = [line.replace("STORED", "SAVED") for line in lines if not json.loads(line)["options"]][:2]
-    assert all("SAVED" in line for line in broken)
+    stores = [line for line in lines if "STORED" in line and not json.loads(line)["options"]]
+    broken = [line.replace("STORED", "SAVED") for line in stores[:2]]
     path.write_text("\n".join(broken) + "\n", encoding="ascii")
     done = run_vectors(mcserver_process.target, path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "0 passed, 2 failed, 0 skipped")
