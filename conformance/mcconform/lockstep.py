@@ -200,11 +200,14 @@ class _Drive:
     def run(self) -> str:
         """Run the stream; what the engine raised, if it did.
 
-        An engine that raises closes its connection, as a server's loop would.
+        An engine that raises closes its connection, or leaves the datagram unanswered, as a server's loop would.
         """
         for step in self.stream.steps:
             if isinstance(step, talk.Advance):
-                self.engine.advance(step.seconds)
+                try:
+                    _called(self.engine.advance, step.seconds)
+                except _BrokenError as error:
+                    return str(error)
                 continue
             if step.conn is None or isinstance(step, talk.Settle):
                 continue
@@ -215,7 +218,9 @@ class _Drive:
                 else:
                     self._connection(step, now)
             except _BrokenError as error:
-                if step.conn not in self.clients:
+                if step.conn in self.clients:
+                    self.oracle.settled(step.conn)
+                else:
                     self.oracle.ended(step.conn)
                 return str(error)
             if self.oracle.over:

@@ -6,6 +6,10 @@ that of the oracle, and meets every conversation there is.
 
 A mutant is killed at a clause where that is among the clauses of the reply that was refused, or where a vector that
 tests the clause failed: what an earlier request did wrong may show only when a later one is answered.
+
+A mutant that raises ends its connection without the replies of that chunk, or leaves the datagram unanswered: that is
+what the server's loop does (a test shows it), and the specification judges it like any other end. One that hangs, or
+takes all the memory, is judged by what it said before that.
 """
 
 from __future__ import annotations
@@ -72,11 +76,15 @@ Transcript = tuple[tuple[int, int | bytes, bool], ...]
 
 
 class Verdict(NamedTuple):
-    """What came of a mutant: how it ended, the clause it was killed at, the conversation that did it, seconds taken."""
+    """What came of a mutant: how it ended, the clause it was killed at, the conversation that did it, seconds taken.
+
+    `raised` is what the engine raised in that conversation, if it did.
+    """
 
     how: str
     clause: str
     shown: str
+    raised: str
     seconds: float
 
 
@@ -126,12 +134,12 @@ class Said:
         self._lines: dict[int, EngineConnection] = {}
 
     def run(self, stream: Conversation) -> Said:
-        """All of it, or up to where the engine raised or the alarm rang; `error` and `hung` say so."""
+        """All of it, or up to where the engine raised, or had no time or memory left; `error` and `hung` say so."""
         self._uniques = Uniques(packets=stream.packets)
         try:
             for step in stream.steps:
                 self._step(step)
-        except _TimeUp:
+        except (_TimeUp, MemoryError):
             self.hung = True
         except Exception as error:  # noqa: BLE001 - whatever a broken engine raises
             self.error = f"{type(error).__name__}: {error}"
@@ -220,12 +228,12 @@ def try_out(
     )
     process.start()
     there.close()
-    found: tuple[str, str, str] = (HUNG, "", "")
+    found: tuple[str, str, str, str] = (HUNG, "", "", "")
     if here.poll(10 * limit + 20):
         try:
             found = here.recv()
         except EOFError:
-            found = (CRASHED, "", "the process ended")
+            found = (CRASHED, "", "the process ended", "")
     process.kill()
     process.join()
     return Verdict(*found, time.monotonic() - began)
@@ -254,40 +262,46 @@ def _child(pipe: Pipe, module: str, text: str, clause: str, streams: int, limit:
                 signal.setitimer(signal.ITIMER_PROF, STUCK)
                 broken, raised = _look(stream, create, control=control)
                 signal.setitimer(signal.ITIMER_PROF, 0)
+                if raised and clause:
+                    broken = ()  # a hand-written mistake has to answer wrongly
             except _TimeUp:
                 hangs.append(stream.id)
                 continue
             if broken and (not clause or clause in (*broken, *stream.clauses)):
-                pipe.send((KILLED, clause or broken[-1], stream.id))
+                pipe.send((KILLED, clause or broken[-1], stream.id, raised))
                 return
             other = other or (f"{stream.id}: {broken[-1]}" if broken else "")
             error = error or (f"{stream.id}: {raised}" if raised else "")
         how = ELSEWHERE if other else HUNG if hangs else CRASHED if error else SURVIVED
-        pipe.send((how, "", other or (hangs[0] if hangs else error)))
+        pipe.send((how, "", other or (hangs[0] if hangs else error), ""))
     except _TimeUp:
-        pipe.send((HUNG, "", "at import"))
+        pipe.send((HUNG, "", "at import", ""))
     except Exception as failure:  # noqa: BLE001 - a mutant that cannot even be imported
-        pipe.send((CRASHED, "", f"{type(failure).__name__}: {failure}"))
+        pipe.send((CRASHED, "", f"{type(failure).__name__}: {failure}", ""))
 
 
 def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tuple[str, ...], str]:
     """The clauses of the reply that was refused, the most specific last, and what the mutant raised.
 
-    An engine that raises or hangs is judged by what it said, or owed, before that: the rest alone is no kill.
+    An engine that hangs is judged by what it said, or owed, before that: the rest alone is no kill.
     """
+    try:
+        engine = start(create, stream)
+    except Exception as failure:  # noqa: BLE001 - a mutant that does not start with these options
+        return (), f"{type(failure).__name__}: {failure}"
     if not control:
-        said = Said(start(create, stream)).run(stream)
+        said = Said(engine).run(stream)
         expected = _control(stream)
-        broken = said.error or said.hung
-        if tuple(said.noted) == (expected[: len(said.noted)] if broken else expected):
-            if said.hung:
-                raise _TimeUp
-            return (), said.error
+        if said.hung and tuple(said.noted) == expected[: len(said.noted)]:
+            raise _TimeUp
+        if not said.error and tuple(said.noted) == expected:
+            return (), ""
+        engine = start(create, stream)
     signal.setitimer(signal.ITIMER_PROF, 8 * STUCK)  # the specification is slow
     rules = options.apply(Rules(), stream.options)
-    found = judge(stream, start(create, stream), rules)
+    found = judge(stream, engine, rules)
     if found is None:
         return (), ""
-    if found.error or found.refusal is None:
+    if found.refusal is None:
         return (), found.error
-    return found.refusal.clauses or (found.refusal.clause,), ""
+    return found.refusal.clauses or (found.refusal.clause,), found.error

@@ -1,4 +1,17 @@
-"""Operator mutants: every place where one operator, constant or condition of a source can be changed, changed once."""
+"""Operator mutants: every place where one operator, constant or condition of a source can be changed, changed once.
+
+Left out is only what no client can tell from how it is made, wherever it stands:
+
+- docstrings, annotations, imports, ``__slots__``, texts of exceptions, and values of enums, of which any will do;
+- sizes and conditions under a comment ``#: tuning:``, comparisons with those sizes, and what sets the pace: how much
+  a step may still do, and what handlers of commands return for it;
+- what is rendered for an observer inside the process or as log lines, about whose text the specification is silent;
+- what only the loop and its sockets ask for: the class of a UDP socket, and whether a client is idle;
+- what the type checker would refuse, and could only raise: bytes with another operator than theirs, and
+  ``isinstance`` turned round.
+
+What only the statistics show is no exception: they are specified.
+"""
 
 from __future__ import annotations
 
@@ -58,13 +71,14 @@ _TUNED = frozenset({"COPY_MAX"})
 """Tuning constants that one module takes from another."""
 _MAKE_BYTES = frozenset({"bytes", "bytearray", "key_reply", "_item_flag", "pack"})
 """Functions, and methods of structures, that return bytes."""
-_PACE = frozenset({"self._cost", "plain", "self.quit", "state.runtime.oldest"})
-"""Variables that say how far a step goes, whether the short way to an answer is open, what only the process asks for
-(whether a client said quit), and what a row without a clause shows (oldest)."""
-_UNSEEN = frozenset({"summary", "refusal_name", "state_name", "between_commands", "_no_push", "_copy", "renew"})
-"""Functions that only log lines, `stats conns`, the loop, or the memory of the process need."""
-_STARTED = frozenset({"auth_text.load", "sasl._read"})
-"""Functions that read the file of users: what is in it the tests of a server that starts see, and no conversation."""
+_PACE = frozenset({"self._room", "self._cost"})
+"""Variables that say how far a step goes."""
+_LOGGED = frozenset({"self.quit"})
+"""Variables that only log lines show: whether a client that has gone said quit."""
+_HOOKS = ("on_state", "on_command", "on_lookup", "observer", "watching")
+"""How conditions name those who look on: tests in the process, and clients that watch the log."""
+_UNSEEN = frozenset({"summary", "refusal_name", "between_commands", "_no_push"})
+"""Functions that only log lines need, or only the loop: to close who is idle, and before a connection has its push."""
 
 
 def mutants(module: str, text: str) -> Iterator[Mutant]:
@@ -73,9 +87,6 @@ def mutants(module: str, text: str) -> Iterator[Mutant]:
     tuning = _tuning(text)
     tuned = _TUNED | _assigned(tree, tuning)
     skip = _skipped(tree, tuning, tuned)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and f"{module}.{node.name}" in _STARTED:
-            skip.update(id(inner) for inner in ast.walk(node))
     inside = _functions(tree)
     seen: Counter[str] = Counter()
     for place, node in enumerate(ast.walk(tree)):
@@ -165,8 +176,8 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
         if isinstance(node, ast.FunctionDef) and [arg.arg for arg in node.args.args][-1:] == ["out"]:
             # Handlers of commands return how much they have sent, which sets the pace and no answer.
             dead += [inner for inner in ast.walk(node) if isinstance(inner, ast.Return) and not _calls(inner)]
-        if _counts(node):
-            dead.append(node)  # what the statistics count is specified in another chapter
+        if _unseen(node):
+            dead.append(node)
         if isinstance(node, ast.Compare | ast.AugAssign) and any(name in tuned for name in _names(node)):
             dead.append(node)  # it chooses between two ways to the same answer
         if isinstance(node, ast.If) and ast.unparse(node.test).startswith("isinstance("):
@@ -181,21 +192,16 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
     return skip
 
 
-def _counts(node: ast.AST) -> bool:
-    """Whether a statement does nothing but count for the statistics, set the pace, or choose the short way."""
+def _unseen(node: ast.AST) -> bool:
+    """Whether a statement does nothing but set the pace, or note what only log lines show."""
     if isinstance(node, ast.AugAssign):
-        target = ast.unparse(node.target)
-        return any(word in target for word in ("stats.", "slab", "_room"))
-    if isinstance(node, ast.Assign):
-        return ast.unparse(node.targets[0]) in _PACE
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        return ast.unparse(node.value.func).removeprefix("self.").startswith("_count_")
-    return isinstance(node, ast.If) and all(_counts(inner) for inner in (*node.body, *node.orelse))
+        return ast.unparse(node.target) in _PACE
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in _PACE | _LOGGED
 
 
 def _observes(test: ast.AST) -> bool:
     """Whether a condition asks if anybody looks on."""
-    return any(word in ast.unparse(test) for word in ("on_", "observer", "watching"))
+    return any(word in ast.unparse(test) for word in _HOOKS)
 
 
 def _calls(node: ast.AST) -> bool:
