@@ -51,6 +51,9 @@ TEXTS = {
 VERBOSITY = 0x1B
 """An opcode that is written down elsewhere, and that no release has known."""
 
+LEFT_OVER = "of a value of 2^31 bytes or more as many are dropped as an earlier connection had left to drop"
+"""Why nothing is said of such a value, where it is not refused by its header: the count of that connection is kept."""
+
 NO_CREATE = 0xFFFFFFFF
 """The expiration with which incr and decr do not create an item."""
 
@@ -232,8 +235,11 @@ def refused(head: Header, rules: Rules) -> Refusal | None:
 
 
 def _behind(head: Header, rest: int, rules: Rules) -> int:
-    """Bytes to drop of a refused body: those behind its key, or all of them where only the header was looked at."""
-    return max(0, arith.signed32(head.bodylen)) if rules.traits.header_first == "yes" else rest
+    """Bytes to drop of a refused body: those behind its key, or all of them where only the header was looked at.
+
+    Servers that take bodies of 2^31 bytes and more read their length as signed here, and drop nothing of them.
+    """
+    return max(0, arith.signed32(head.bodylen if rules.traits.header_first == "yes" else rest))
 
 
 _FAULTS = {

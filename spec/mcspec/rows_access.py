@@ -164,6 +164,8 @@ def refuse_sasl(turn: Turn, context: Context) -> tuple[Turn, ...]:
     assert isinstance(request, binary.Request)  # guarded by sasl_refused
     found = _refusal(turn.conn, context)
     assert found is not None  # likewise
+    if arith.signed32(request.length) < 0:
+        return (turn._replace(unspecified=binary.LEFT_OVER),)
     status, body, clause = found
     refused = binary.Refusal(
         request.opcode, status, request.opaque, (*request.clauses, clause), request.length, body=body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcspec import answers, binary, binary_answers
+from mcspec import answers, arith, binary, binary_answers
 from mcspec.actions import drop, finish, nothing, owe
 from mcspec.arith_frames import HEADER, REQUEST
 from mcspec.guards import always, block_here, bytes_to_drop, replies_queued
@@ -124,6 +124,8 @@ def refuse_body(turn: Turn, context: Context) -> tuple[Turn, ...]:
     """Refuse a value that cannot fit: set loses the old item now; the answer comes after the value."""
     request = turn.conn.request
     assert isinstance(request, binary.Request)  # guarded by body_too_large
+    if arith.signed32(request.length) < 0:
+        return (turn._replace(unspecified=binary.LEFT_OVER),)
     cache = context.rules.functions.oversize(turn.cache, request.command.word, request.key)
     refusal = binary_answers.too_large(request)
     return (turn._replace(cache=cache, conn=turn.conn._replace(request=refusal, need=refusal.swallow)),)

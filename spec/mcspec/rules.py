@@ -174,7 +174,8 @@ class Traits(NamedTuple):
     """admin.slabs.window: freeratio and window are `known`, or `unknown` (up to 1.6.33)."""
 
     body_limit: str = "refused"
-    """binary.header.body-limit: a body over the limit is `refused`, or there is `none` (up to 1.6.41)."""
+    """binary.header.body-limit: a body over the limit is `refused`, or there is `none` (up to 1.6.41): nothing is said
+    then of what is dropped of a value of 2^31 bytes and more."""
 
     unknown_body: str = "once"
     """binary.unknown.body: the body of an unknown opcode is dropped `once`, or with its `key-twice` (1.6.0 on)."""

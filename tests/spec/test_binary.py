@@ -177,6 +177,24 @@ def test_total_on_any_bytes(chunks: list[bytes]) -> None:
         assert all(world.conns[0].state in resting for world in worlds)
 
 
+@pytest.mark.parametrize(("opcode", "extras"), [(0x01, bytes(8)), (0x12, bytes(8)), (0x0E, b""), (0x21, b"")])
+def test_a_value_whose_length_has_the_top_bit(opcode: int, extras: bytes) -> None:
+    """Where no body is too long: below 2^31 bytes it is waited for, then all or nothing is left open."""
+    rules = SMALL._replace(traits=SMALL.traits._replace(body_limit="none"))
+    noop = packed(0x0A)
+    for length, awaited in ((2**31 - 1, True), (2**31, False), (2**32 - 1 - len(extras) - 1, False)):
+        request = bytearray(packed(opcode, b"a", extras))
+        request[8:12] = (len(extras) + 1 + length).to_bytes(4, "big")
+        (outcome,) = step(opened(rules), Happening(0, Event.DATA, bytes(request) + noop), NOW, rules)
+        if awaited:
+            assert (outcome.unspecified, outcome.owed, outcome.world.conns[0].state) == (None, (), State.SWALLOW)
+        elif opcode == 0x21:
+            assert [one.pieces[0][6:8] for one in outcome.owed] == [b"\0\x81", b"\0\0"]
+        else:
+            assert outcome.unspecified == binary.LEFT_OVER
+            assert outcome.owed == ()
+
+
 @given(st.lists(st.sampled_from(STREAMS), min_size=1, max_size=6).map(b"".join))
 def test_every_reply_is_a_packet(stream: bytes) -> None:
     """Magic, opaque, data type, and lengths that are those of what follows."""
