@@ -12,7 +12,7 @@ from mcserver.memory import Memory
 from mcserver.settings import CAS_SIZE, FLAGS_SIZE, ITEM_OVERHEAD, RELATIVE_MAX, Settings
 from mcserver.stats import Stats
 
-#: tuning: how many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
+#: How many seconds before its process memcached's clock starts; Unix times up to there flush nothing.
 _CLOCK_LEAD = 2
 #: What is dead at once dies this many seconds before the process started: ``mg t`` shows it.
 _PAST = 61

@@ -175,7 +175,7 @@ def read(tokens: list[bytes], first: int) -> Flags | bytes:
     letters = flags.letters
     if len(tokens) > _TOKEN_MAX:
         return replies.TOO_MANY_FLAGS
-    #: tuning: Most lines are in order, and most flags stand alone: the loops are for the others.
+    # Most lines are in order, and most flags stand alone: the loops are for the others.
     if len(set(letters)) != len(letters) or not _KNOWN.issuperset(letters):
         for at, letter in enumerate(letters):
             if letter in letters[:at]:
