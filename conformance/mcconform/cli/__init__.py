@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 import click
 
 from mcconform.cli import check, explain, fuzz, listing, replay, vectors, verify
 from mcconform.cli.common import HARNESS, USAGE
+from mcconform.targets.spawn import ENDINGS
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 EPILOG = """\b
 Examples:
@@ -37,8 +43,28 @@ for _command in (
     cli.add_command(_command)
 
 
+class Told(KeyboardInterrupt):
+    """A signal told us to end: what we started is cleaned up, as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        """The signal's number."""
+        super().__init__()
+        self.status = 128 + number
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise Told(number)
+
+
 def main() -> None:
-    """Entry point: errors of the user are one line and exit status 2, errors of ours are 3."""
+    """Entry point: errors of the user are one line and exit status 2, errors of ours are 3.
+
+    A signal that ends us makes the status 128 and its number, after every server that we started is stopped.
+    """
+    for number in ENDINGS:
+        # What we were started to ignore (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
     try:
         status = cli.main(prog_name="mcspec", standalone_mode=False)
     except click.UsageError as error:
@@ -49,9 +75,9 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(f"mcspec: {' '.join(error.format_message().split())}", err=True)
         status = error.exit_code
-    except click.Abort:
+    except click.Abort as error:
         click.echo("mcspec: interrupted", err=True)
-        status = 130
+        status = error.__cause__.status if isinstance(error.__cause__, Told) else 130
     except BrokenPipeError:
         # Whoever read our output has enough of it.
         sys.stderr.close()

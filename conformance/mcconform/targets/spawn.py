@@ -17,10 +17,14 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcconform.targets.base import WITH_UDP, Clock, DiedError, Session, TargetError, UnreachableError, UnsupportedError
 from mcconform.targets.credentials import Credentials, wanted
 from mcconform.targets.tcp import GAP, Address, SocketSession, Tls, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 START_TIMEOUT = 10.0
 """Seconds that a program has to accept connections."""
@@ -29,6 +33,9 @@ STOP_TIMEOUT = 1.0
 """Seconds between SIGTERM and SIGKILL."""
 
 HOST = "127.0.0.1"
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals by which we are told to end."""
 
 UDP_PORT = WITH_UDP[1]
 """Stands for a free UDP port in the options of a conversation."""
@@ -64,17 +71,24 @@ class Process:
         command = template
         for name, value in values.items():
             command = command.replace(f"{{{name}}}", value)
+        # Lives as long as the process.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
-            arguments = shlex.split(command)
             # Its own process group, so that a shell or a wrapper dies together with what it started.
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-            self._process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors,
-                start_new_session=True, env=environment,
-            )  # fmt: skip
+            with held_back() as told:
+                self._process = subprocess.Popen(
+                    shlex.split(command), stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors,
+                    start_new_session=True, env=environment,
+                )  # fmt: skip
         except (OSError, ValueError) as error:
             raise UnreachableError(f"--spawn: cannot start {command!r}: {error}") from error
-        self._accept(command)
+        try:
+            for number in told:
+                signal.raise_signal(number)
+            self._accept(command)
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def pid(self) -> int:
@@ -131,7 +145,6 @@ class Process:
             death = self.death()
             if death is not None:
                 words = self.last_words().splitlines()
-                self.stop()
                 raise UnreachableError(
                     f"--spawn: {command!r} ended: {death}; {words[-1] if words else 'it said nothing'}"
                 )
@@ -139,7 +152,6 @@ class Process:
                 connect(self.address).close()
                 return
             time.sleep(0.01)
-        self.stop()
         raise UnreachableError(f"--spawn: {command!r} accepts no connection within {START_TIMEOUT:.0f} s")
 
 
@@ -236,3 +248,20 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     with socket.socket(type=kind) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[list[int]]:
+    """Collect the signals that would end us, for the caller to raise again: nothing is started and then forgotten.
+
+    They are not held back where they come to another thread than this one.
+    """
+    told: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [number for number in ENDINGS if main and signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, lambda number, _frame: told.append(number)) for number in numbers}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
