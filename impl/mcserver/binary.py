@@ -15,14 +15,12 @@ from mcserver.binary_table import TABLE, Opcode
 from mcserver.cache import Outcome, StoreMode
 from mcserver.framing import Framing
 from mcserver.incoming import Order, Skip, Value
-from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
+from mcserver.phases import CLOSED, COMMAND
 from mcserver.sasl import MECHANISM_MAX, Exchange, Token
 from mcserver.settings import KEY_MAX
 
 #: The offset to return when no input is left: beyond the end of any chunk.
 _ALL = sys.maxsize
-#: Extras and key of a request that is not refused take at most so many bytes.
-_HEAD_MAX = 255 + KEY_MAX
 #: What may be asked for before authentication.
 _OPEN_TO_STRANGERS = frozenset({wire.SASL_LIST, wire.SASL_AUTH, wire.SASL_STEP, wire.VERSION})
 _STORE_EXTRAS_SIZE = wire.STORE_EXTRAS.size
@@ -132,11 +130,11 @@ class Binary(Framing):
         start = pos + wire.HEADER_SIZE
         head = extlen + keylen
         if head > wire.HEAD_MAX - wire.HEADER_SIZE:
-            return self._swallow(data, start, Skip(wire.HEAD_MAX - wire.HEADER_SIZE + 1, b"", closes=True))
+            return self._take_in(data, start, Skip(wire.HEAD_MAX - wire.HEADER_SIZE + 1, b"", closes=True))
         entry = TABLE[opcode]
         status = self._refusal(entry, opcode, keylen, extlen, bodylen)
         if status is not None:
-            return self._swallow(data, start, Skip(head, wire.answer(opcode, opaque, status), closes=True))
+            return self._take_in(data, start, Skip(head, wire.answer(opcode, opaque, status), closes=True))
         if start + head > len(data):
             self._keep(data, pos, wire.HEADER_SIZE + head)
             return _ALL
@@ -144,7 +142,7 @@ class Binary(Framing):
         self._observe(data[pos:at])
         if entry is None:
             # memcached drops as many bytes as the whole body has, behind extras and key: those of the next request.
-            return self._swallow(data, at, Skip(bodylen - head, wire.answer(opcode, opaque, wire.UNKNOWN)))
+            return self._take_in(data, at, Skip(bodylen - head, wire.answer(opcode, opaque, wire.UNKNOWN)))
         request = wire.Request(
             opcode, data[start : start + extlen], data[at - keylen : at], bodylen - head, opaque, cas
         )
@@ -181,46 +179,26 @@ class Binary(Framing):
         unique = request.cas if self._cache.with_cas else 0
         order = Order(mode, request.key, flags, exptime, request.surplus, unique)
         value = Value(self._cache, self._stats, order, partial(_stored, request, entry), at_end=False)
-        observer = self._state.observer
-        if observer.active:
-            observer.announced(request.key)
-            if value.refusal is not None and not order.joins:
-                observer.refused(request.key, mode, value.refusal.name.lower())
-        self._arrival = value
-        if value.kept:
-            self._enter(VALUE, "nread")
-        else:
-            self._enter(SWALLOW, "swallow")
-        return self._receive(data, at) if value.missing <= len(data) - at else at
+        self._announce(order, None if order.joins else value.refusal)
+        return self._take_in(data, at, value)
 
     def _authenticate(self, data: bytes, at: int, request: wire.Request, exchange: Exchange | None) -> int:
         """Deal with an opcode of SASL, which without ``-S`` is as unknown as any."""
         opcode, opaque = request.opcode, request.opaque
         if exchange is None:
-            return self._swallow(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.UNKNOWN)))
+            return self._take_in(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.UNKNOWN)))
         if opcode == wire.SASL_LIST:
             self._out.append(wire.success(request, exchange.mechanisms()))
             return at
         if len(request.key) > MECHANISM_MAX:
-            return self._swallow(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.INVALID)))
+            return self._take_in(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.INVALID)))
         # memcached keeps the token in an item that must be one chunk.
         size = self._cache.item_size(request.key, 0, request.surplus)
         if size > min(self._cache.slabs.chunk_max, self._cache.item_size_max):
-            return self._swallow(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.NO_MEMORY)))
+            return self._take_in(data, at, Skip(request.surplus, wire.answer(opcode, opaque, wire.NO_MEMORY)))
 
         def judge(token: bytes) -> bytes:
             status = exchange.begin(request.key, token) if opcode == wire.SASL_AUTH else exchange.proceed(token)
             return wire.answer(opcode, opaque, status)
 
-        self._arrival = Token(request.surplus, judge)
-        self._enter(VALUE, "nread")
-        return self._receive(data, at) if request.surplus <= len(data) - at else at
-
-    def _swallow(self, data: bytes, at: int, skip: Skip) -> int:
-        """Drop bytes from `at` on, as far as they are there."""
-        self._arrival = skip
-        if skip.closes:
-            self._phase = SWALLOW  # what is waited for is still the request's head
-        else:
-            self._enter(SWALLOW, "swallow")
-        return self._receive(data, at) if skip.missing <= len(data) - at else at
+        return self._take_in(data, at, Token(request.surplus, judge))

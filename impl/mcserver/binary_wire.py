@@ -74,7 +74,6 @@ class Status(NamedTuple):
     text: bytes
 
 
-OK: Final = Status(0x00, b"")
 NOT_FOUND: Final = Status(0x01, b"Not found")
 EXISTS: Final = Status(0x02, b"Data exists for key.")
 TOO_LARGE: Final = Status(0x03, b"Too large.")

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from mcserver import replies
 from mcserver.arrival import Arrival
 from mcserver.auth_text import NOBODY, Door
-from mcserver.cache import Block
+from mcserver.cache import Block, Outcome
 from mcserver.dumps import Dump
-from mcserver.incoming import Incoming
+from mcserver.incoming import Incoming, Order
 from mcserver.observe import Watcher
 from mcserver.phases import CLOSED, COMMAND, STATE_NAMES, STRANGER, SWALLOW, VALUE, Phase
 from mcserver.protocols import PACKET, UNDECIDED
@@ -213,20 +213,41 @@ class Framing:
 
     # -- values -------------------------------------------------------------------------------------------------
 
+    def _await(self, incoming: Incoming) -> None:
+        """Wait for what belongs to the request that was just read."""
+        self._arrival = incoming
+        if incoming.kept:
+            self._enter(VALUE, "nread")
+        elif incoming.closes:
+            self._phase = SWALLOW  # what is waited for is still the request's head
+        else:
+            self._enter(SWALLOW, "swallow")
+
+    def _take_in(self, data: bytes, at: int, incoming: Incoming) -> int:
+        """Wait for `incoming`, and take from `at` on what of it is there already; the position after that."""
+        self._await(incoming)
+        return self._receive(data, at)
+
+    def _announce(self, order: Order, refusal: Outcome | None) -> None:
+        """Tell those who look on of a store; with a `refusal` its value will be dropped."""
+        observer = self._state.observer
+        if observer.active:
+            observer.announced(order.key)
+            if refusal is not None:
+                observer.refused(order.key, order.mode, refusal.name.lower())
+
     def _begin_value(self, header: StoreHeader | None) -> None:
         if header is None:
             self._out.append(replies.BAD_FORMAT)
             return
         arrival = Arrival(self._cache, self._stats, header)
-        self._arrival = arrival
         observer = self._state.observer
         if observer.active and not header.error:
             if header.meta is None:  # prefixes are not counted for the meta commands
                 observer.announced(header.key)
             if not arrival.kept:
                 observer.refused(header.key, header.mode, arrival.refusal_name)
-        phase, name = (VALUE, "nread") if arrival.kept else (SWALLOW, "swallow")
-        self._enter(phase, name)
+        self._await(arrival)
 
     def _receive(self, data: bytes, pos: int) -> int:
         arrival = self._arrival

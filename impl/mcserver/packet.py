@@ -15,7 +15,7 @@ from mcserver.cache import Outcome, StoreMode
 from mcserver.framing import Framing
 from mcserver.incoming import Order, Skip, Value
 from mcserver.packet_commands import HANDLERS, Handler, hit
-from mcserver.phases import CLOSED, COMMAND, SWALLOW, VALUE
+from mcserver.phases import CLOSED, COMMAND
 from mcserver.settings import KEY_MAX
 
 #: The offset to return when no input is left: beyond the end of any chunk.
@@ -183,9 +183,7 @@ class Packet(Framing):
     def _refuse(self, data: bytes, start: int, size: int, code: int, error: wire.Error) -> int:
         """Drop `size` bytes from `start` on, as they come, and answer `error` after them."""
         self._observe(data[start - _HEAD_SIZE : start])
-        self._arrival = Skip(size, wire.failure(code, error))
-        self._enter(SWALLOW, "swallow")
-        return self._receive(data, start) if size <= len(data) - start else start
+        return self._take_in(data, start, Skip(size, wire.failure(code, error)))
 
     def _store_packet(self, data: bytes, pos: int, length: int, code: int, mode: StoreMode) -> int:
         start = pos + _HEAD_SIZE
@@ -205,22 +203,10 @@ class Packet(Framing):
         self._observe(data[pos:at])
         order = Order(mode, data[at - keylen : at], flags, exptime, size - _STORE_SIZE - keylen, unique)
         value = Value(self._cache, self._stats, order, partial(_stored, code), at_end=True)
-        self._count(order, value)
-        self._arrival = value
-        if value.kept:
-            self._enter(VALUE, "nread")
-        else:
-            self._enter(SWALLOW, "swallow")
-        return self._receive(data, at) if value.missing <= len(data) - at else at
-
-    def _count(self, order: Order, value: Value) -> None:
-        """Count a store that was announced, as for the text command of the same name."""
+        # Counted as for the text command of the same name.
         if value.refusal is Outcome.TOO_LARGE:
             self._stats.store_too_large += 1
         elif value.refusal is not None:
             self._stats.store_no_memory += 1
-        observer = self._state.observer
-        if observer.active:
-            observer.announced(order.key)
-            if value.refusal is not None:
-                observer.refused(order.key, order.mode, value.refusal.name.lower())
+        self._announce(order, value.refusal)
+        return self._take_in(data, at, value)
