@@ -34,8 +34,6 @@ META = 144
 PER_OPERATION = 4
 """Bytes that one operation takes."""
 
-CONNECTIONS = 3
-
 
 class _Writer:
     """Collects steps; keeps the order between connections decidable."""

@@ -61,8 +61,7 @@ from mcconform.conversation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
 _MARKS: dict[str, type[Open | HalfClose | Reset | Close | StopReading | Resume]] = {
     "open": Open,
@@ -138,22 +137,6 @@ def from_record(record: Mapping[str, object]) -> Conversation:
         note=str(record.get("note", "")),
         exact=record.get("clock") == "exact",
     )
-
-
-def read(path: Path) -> Iterator[Conversation]:
-    """Every conversation of a JSON Lines file; empty lines and lines that begin with ``#`` are skipped.
-
-    Raises:
-        ValueError: naming the file and line of what is not a conversation.
-    """
-    # Not splitlines: 0x85, which is a line end in Unicode, stands for a byte here.
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            yield loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path.name}:{number}: {error}") from error
 
 
 def _strings(record: Mapping[str, object], name: str) -> tuple[str, ...]:

@@ -18,9 +18,6 @@ STAT, VERSION = 0x10, 0x0B
 VALUE = 0x81
 """The code of packets that show an item."""
 
-SHOWN = 26
-"""Bytes that a packet with an item takes beside key and value."""
-
 Seen = tuple[bytes, int]
 """A key and the cas unique that was shown of it."""
 

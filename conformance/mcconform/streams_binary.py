@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import pack
 from typing import TYPE_CHECKING
 
-from mcconform.conversation import PREFIX, CasRef, Repeat, TimeRef
+from mcconform.conversation import PREFIX, CasRef, Repeat
 from mcconform.headers import MAGIC
 
 if TYPE_CHECKING:
@@ -206,9 +206,3 @@ def large(rng: Random, key: bytes, size: int) -> list[Part]:
     opcode = rng.choice((SET, SET, ADD, REPLACE, APPEND, PREPEND))
     extras = b"" if opcode in (APPEND, PREPEND) else bytes(8)
     return packet(_loud(rng, opcode), key, extras, Repeat(b"v", size), opaque=_opaque(rng))
-
-
-def absolute(key: bytes, offset: int, opaque: int = 0) -> list[Part]:
-    """A set whose expiration is a date."""
-    head = pack(">BBHBBHIIQ", MAGIC, SET, len(key), 8, 0, 0, 8 + len(key) + 1, opaque, 0)
-    return [head + bytes(4), TimeRef(offset, "u32"), key + b"x"]

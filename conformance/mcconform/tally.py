@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from mcconform import opcodes
 from mcconform.flags import Exercised
 from mcconform.verdict import Result, Verdict
+from mcspec.clauses import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from mcspec.clauses import Clause
-
-LEVELS = ("must", "should", "observe")
 
 _REASONS = (
     Verdict.HARNESS_ERROR,

@@ -121,11 +121,6 @@ def packet_value(data: int, keylen: int) -> int:
     return data - STORE_HEAD - keylen
 
 
-def data_kept(data: int, most: int) -> int:
-    """Bytes of the data that a server must hold; none where they are more than anything it could carry out."""
-    return data if data <= most else 0
-
-
 # ---------------------------------------------------------------------------------------------------- datagrams
 
 FRAME = 8

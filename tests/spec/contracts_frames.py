@@ -179,16 +179,6 @@ def store_data_is_head_key_and_value(keylen: int, value: int) -> None:
     assert arith_frames.packet_value(16 + keylen, keylen) < 0
 
 
-def data_is_kept_or_dropped(data: int, most: int) -> None:
-    """Either all of the data is held or none of it, and never more than what can be carried out."""
-    assert data >= 0
-    assert most >= 0
-    kept = arith_frames.data_kept(data, most)
-    assert 0 <= kept <= most
-    assert kept in (0, data)
-    assert (kept == data) == (data <= most)
-
-
 # ------------------------------------------------------------------------------------------------ datagrams
 
 

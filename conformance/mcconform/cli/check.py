@@ -32,7 +32,7 @@ from mcconform.reports.flags import FlagsReport
 from mcconform.reports.opcodes import OpcodesReport
 from mcconform.reports.saved import SavedFailures
 from mcconform.reports.terminal import TerminalReport, console
-from mcconform.tally import LEVELS, Tally
+from mcconform.tally import Tally
 from mcconform.verdict import Verdict
 from mcspec import clauses
 
@@ -73,7 +73,7 @@ prefix, whatever the server makes of the bytes. A server that this command start
     "--phases", "phase_list", default=",".join(phases.NAMES), metavar="LIST", show_default=True, help="Phases."
 )
 @click.option(
-    "--level", type=click.Choice(LEVELS), default="must", show_default=True, help="Lowest level that can fail."
+    "--level", type=click.Choice(clauses.LEVELS), default="must", show_default=True, help="Lowest level that can fail."
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of everything generated  [default: random]")
 @click.option(

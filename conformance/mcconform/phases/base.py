@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mcconform.conversation import Conversation, Send, Settle, Step
-from mcconform.verdict import Result, Verdict
+from mcconform.conversation import Conversation, Send, Settle
+from mcconform.verdict import Result
 from mcspec import Rules
 
 Submit = Callable[[Conversation], Result]
@@ -53,18 +53,3 @@ def plain(conversation: Conversation) -> bool:
         and all(isinstance(step, Send | Settle) for step in conversation.steps)
         and all(step.literal() is not None for step in conversation.steps if isinstance(step, Send))
     )
-
-
-def failed(result: Result) -> bool:
-    """Whether a result is a failure of the server."""
-    return result.verdict is Verdict.FAIL
-
-
-def sends(conversation: Conversation) -> list[Send]:
-    """Its Send steps."""
-    return [step for step in conversation.steps if isinstance(step, Send)]
-
-
-def with_settle(steps: list[Step]) -> tuple[Step, ...]:
-    """The steps, with a Settle at the end."""
-    return (*steps, Settle())

@@ -29,8 +29,8 @@ from mcspec.world import Happening, World, step
 
 _CONNS = FrozenMap({0: Conn(State.WAITING, protocol=TEXT)})
 _TICK = Op("tick")
-_ANY, _SEEN = "any", "seen"
-"""What the C of a request is: NEWER, where that is no guess; or the unique that its client saw last."""
+_ANY = "any"
+"""The C of a request that sends NEWER, where that is no guess; any other sends the unique that its client saw last."""
 
 
 class Scene(NamedTuple):
