@@ -91,6 +91,8 @@ class Conduct:
         self.inbox: dict[int, list[bytes | None]] = {}
         self.more = b""
         self.last: int | None = None
+        self.raced = False
+        """Whether a connection spoke while another one was inside a request: who knows which the server reads first."""
         judge = setting.judge
         self.flags: list[flags.Used] = []
         self.opcodes: list[opcodes.Used] = []
@@ -157,6 +159,7 @@ class Conduct:
             return
         if self.last is not None and self.last != step.conn:
             self._barrier(self.last)
+            self.raced = self.raced or not (self.target.immediate or self.oracle.at_boundary(self.last))
             if not self.target.immediate and self.oracle.unheard(self.last):
                 # Requests that were answered with silence: whether they are carried out yet, only a sentinel shows.
                 self._settle((self.last,))

@@ -26,7 +26,11 @@ AGES = frozenset({"meta.mg.last-access", "meta.me.line", "meta.flag.ttl"})
 """Clauses of replies that show seconds: they may be wrong because the machine stood still."""
 
 STALLS = 2
-"""Times that a difference is looked for again where the clock has a say: a stalled machine is no wrong server."""
+"""Times that a difference is looked for again where the clock or threads have a say: a stalled machine is no wrong
+server, and what one connection has half sent may be read after what another one sends."""
+
+ONCE = "it failed once: the clock may have moved, or what was half sent was not yet read"
+"""Why nothing is decided by a conversation that failed and then did not."""
 
 
 RESENT = 2
@@ -55,7 +59,8 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
     """Run a conversation; every outcome is a Result.
 
     A missing reply on a real server is confirmed once with more patience before it is a failure. So is a wrong one
-    where an item had a deadline: had the machine stood still for longer than the window allows, it would be right.
+    where an item had a deadline: had the machine stood still for longer than the window allows, it would be right. And
+    so is one where a connection spoke while another one was inside a request.
     """
     if not setting.allow_flush:
         danger = safety.danger(conversation)
@@ -77,8 +82,8 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
         result = first.result()
     wrong = result.difference is not None and result.difference.kind in ("wrong reply", "unexpected bytes")
     shows = result.difference is not None and not AGES.isdisjoint(result.difference.clauses)
-    if wrong and target.clock == "sleep" and (shows or first.oracle.timed):
-        return _in_time(result, conversation, target, setting, prefix)
+    if wrong and (first.raced or (target.clock == "sleep" and (shows or first.oracle.timed))):
+        return _repeated(result, conversation, target, setting, prefix)
     doubtful = result.difference is not None and result.difference.kind in ("missing reply", "not closed", "hang")
     if not doubtful or target.immediate or setting.patience <= setting.timeout:
         return result
@@ -88,11 +93,11 @@ def run(conversation: Conversation, target: Target, setting: Setting, prefix: by
     return again
 
 
-def _in_time(result: Result, conversation: Conversation, target: Target, setting: Setting, prefix: bytes) -> Result:
-    """The result of a conversation in which the clock has a say: a failure only if every run is one."""
+def _repeated(result: Result, conversation: Conversation, target: Target, setting: Setting, prefix: bytes) -> Result:
+    """The result of a conversation in which the clock or threads have a say: a failure only if every run is one."""
     for count in range(STALLS):
         again = Conduct(conversation, target, setting, b"%s%d" % (prefix[:-1], count), setting.timeout).result()
         if again.difference is None:
-            return replace(again, verdict=Verdict.INCONCLUSIVE, reason="it failed once: the clock may have moved")
+            return replace(again, verdict=Verdict.INCONCLUSIVE, reason=ONCE)
         result = again
     return result

@@ -69,6 +69,20 @@ def test_a_stall_is_no_failure_where_an_item_had_a_deadline(
     assert runner.run(Conversation("test", steps), target, setting, b"prefix").verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("half", "late", "verdict"),
+    [("set b 0 0 9\r\nx", 1, "inconclusive"), ("set b 0 0 9\r\nx", 9, "fail"), ("", 1, "fail")],
+)
+def test_what_was_half_sent_may_be_read_late(setting: runner.Setting, half: str, late: int, verdict: str) -> None:
+    """Connections are read by threads: while one is inside a request, a wrong reply on another is looked for again."""
+    target = targets.make("inproc:adapters:stalling")
+    target.immediate = False
+    sys.modules["adapters"].STALLED[:] = [1] * late
+    steps = (say(0, f"version\r\n{half}"), say(1, f"set {A} 0 0 1\r\nx\r\n"), say(1, f"get {A}\r\n"))
+    result = runner.run(Conversation("test", steps), target, setting._replace(timeout=0.1, patience=0.1), b"prefix")
+    assert result.verdict == verdict, result.difference
+
+
 def test_flushing_needs_leave(setting: runner.Setting) -> None:
     result = run("honest", setting._replace(allow_flush=False), "flush_all\r\n")
     assert result.verdict is Verdict.UNSUPPORTED
