@@ -5,12 +5,12 @@ A flag counts where a request that has it, and no more than one other, was carri
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections import Counter
+    from collections.abc import Mapping
 
     from mcspec import Outcome
 
@@ -42,25 +42,16 @@ def of(outcome: Outcome) -> list[Used]:
     return found
 
 
-class Exercised:
-    """Counts what was exercised."""
+def events(counts: Counter[Used]) -> list[dict[str, object]]:
+    """One event for each command, if any flag was exercised at all."""
+    return [_event(counts, command, letters) for command, letters in COMMANDS.items()] if counts else []
 
-    def __init__(self) -> None:
-        self._counts: Counter[Used] = Counter()
 
-    def add(self, used: Iterable[Used]) -> None:
-        """Count some more."""
-        self._counts.update(used)
-
-    def events(self) -> list[dict[str, object]]:
-        """One event for each command, if any flag was exercised at all."""
-        return [self._event(command, letters) for command, letters in COMMANDS.items()] if self._counts else []
-
-    def _event(self, command: str, letters: str) -> dict[str, object]:
-        pairs = ["".join(pair) for pair in permutations(letters, 2)]
-        return {
-            "event": "flags",
-            "command": command,
-            "alone": {letter: self._counts[command, letter] for letter in letters},
-            "pairs": {pair: self._counts[command, pair] for pair in pairs},
-        }
+def _event(counts: Counter[Used], command: str, letters: str) -> dict[str, object]:
+    pairs = ["".join(pair) for pair in permutations(letters, 2)]
+    return {
+        "event": "flags",
+        "command": command,
+        "alone": {letter: counts[command, letter] for letter in letters},
+        "pairs": {pair: counts[command, pair] for pair in pairs},
+    }

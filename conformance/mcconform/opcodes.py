@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from mcconform import streams_binary, streams_packet
 from mcconform.headers import MAGIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections import Counter
 
     from mcspec import Outcome, Owed
 
@@ -65,28 +64,18 @@ def _end(owed: Owed, place: int, refusal: int) -> str:
     return "refused" if status >= refusal else "answered"
 
 
-class Exercised:
-    """Counts what was exercised."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[Used] = Counter()
-
-    def add(self, used: Iterable[Used]) -> None:
-        """Count some more."""
-        self._counts.update(used)
-
-    def events(self) -> list[dict[str, object]]:
-        """One event for each protocol of which anything was exercised."""
-        spoken = {protocol for protocol, _, _ in self._counts}
-        return [
-            {
-                "event": "opcodes",
-                "protocol": protocol,
-                "opcodes": {
-                    name: {end: self._counts[protocol, name, end] for end in ENDS}
-                    for name in dict.fromkeys((*names.values(), "unknown"))
-                },
-            }
-            for protocol, names in KNOWN.items()
-            if protocol in spoken
-        ]
+def events(counts: Counter[Used]) -> list[dict[str, object]]:
+    """One event for each protocol of which anything was exercised."""
+    spoken = {protocol for protocol, _, _ in counts}
+    return [
+        {
+            "event": "opcodes",
+            "protocol": protocol,
+            "opcodes": {
+                name: {end: counts[protocol, name, end] for end in ENDS}
+                for name in dict.fromkeys((*names.values(), "unknown"))
+            },
+        }
+        for protocol, names in KNOWN.items()
+        if protocol in spoken
+    ]

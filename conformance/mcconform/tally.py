@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mcconform import opcodes
-from mcconform.flags import Exercised
+from mcconform import flags, opcodes
 from mcconform.verdict import Result, Verdict
 from mcspec.clauses import LEVELS
 
@@ -43,14 +42,14 @@ class Tally:
         self._failed: Counter[str] = Counter()
         self._reasons: dict[str, tuple[int, str]] = {}
         self.verdicts: Counter[str] = Counter()
-        self.flags = Exercised()
-        self.opcodes = opcodes.Exercised()
+        self._flags: Counter[flags.Used] = Counter()
+        self._opcodes: Counter[opcodes.Used] = Counter()
 
     def add(self, result: Result, *, aimed: bool) -> None:
         """Count a result; ``aimed`` says that its conversation was written for the clauses that it names."""
         self.verdicts[str(result.verdict)] += 1
-        self.flags.add(result.flags)
-        self.opcodes.add(result.opcodes)
+        self._flags.update(result.flags)
+        self._opcodes.update(result.opcodes)
         self._held.update(result.held)
         self._seen.update(result.passed)
         if result.difference is not None:
@@ -100,7 +99,7 @@ class Tally:
             if reason:
                 event["reason"] = reason
             found.append(event)
-        return [*found, *self.flags.events(), *self.opcodes.events()]
+        return [*found, *flags.events(self._flags), *opcodes.events(self._opcodes)]
 
     def failed(self) -> list[str]:
         """The judged clauses that failed."""

@@ -11,7 +11,7 @@ import pytest
 
 from mcconform import runner, targets
 from mcconform.conversation import Conversation, Settle, say, streams
-from mcconform.flags import COMMANDS, Exercised
+from mcconform.flags import COMMANDS, events
 from mcconform.generate import decode
 from mcconform.phases import enumerated_meta, malformed
 from mcconform.reports.flags import summary
@@ -71,13 +71,11 @@ def test_the_enumerated_vectors_exercise_every_flag_alone_and_every_ordered_pair
 
 
 def test_the_summary_names_what_is_missing() -> None:
-    found = Exercised()
-    assert found.events() == []
-    found.add([("md", "q"), ("md", "qk"), ("me", "b")])
-    events = {str(event["command"]): event for event in found.events()}
-    assert list(events) == list(COMMANDS)
-    assert summary(events["me"]) == "me  1 of 1 flags alone"
-    said = summary(events["md"])
+    assert events(Counter()) == []
+    found = {str(event["command"]): event for event in events(Counter([("md", "q"), ("md", "qk"), ("me", "b")]))}
+    assert list(found) == list(COMMANDS)
+    assert summary(found["me"]) == "me  1 of 1 flags alone"
+    said = summary(found["md"])
     assert said.startswith("md  1 of 12 flags alone, 1 of 132 ordered pairs; not: b k x C ")
     assert said.endswith("and 130 more")
 

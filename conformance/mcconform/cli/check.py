@@ -28,8 +28,7 @@ from mcconform.cli.common import (
 from mcconform.events import FORMAT, Event, NdjsonReport
 from mcconform.phases.base import Plan
 from mcconform.phases.vectors import about
-from mcconform.reports.flags import FlagsReport
-from mcconform.reports.opcodes import OpcodesReport
+from mcconform.reports.exercised import KINDS, ExercisedReport
 from mcconform.reports.saved import SavedFailures
 from mcconform.reports.terminal import TerminalReport, console
 from mcconform.tally import Tally
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from mcconform.conversation import Conversation
     from mcconform.targets import Target
 
-Sink = NdjsonReport | FlagsReport | OpcodesReport
+Sink = NdjsonReport | ExercisedReport
 
 EPILOG = """\b
 Examples:
@@ -236,11 +235,8 @@ def _phases(listed: str) -> list[str]:
 def _reports(listed: tuple[str, ...]) -> list[Sink]:
     sinks: list[Sink] = []
     for report in listed:
-        if report == "flags":
-            sinks.append(FlagsReport(console()))
-            continue
-        if report == "opcodes":
-            sinks.append(OpcodesReport(console()))
+        if report in KINDS:
+            sinks.append(ExercisedReport(console(), report))
             continue
         kind, equals, path = report.partition("=")
         if kind != "ndjson" or not equals or not path:

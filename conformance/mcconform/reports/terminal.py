@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcconform.jsonform import from_record
-from mcconform.reports import flags, opcodes
+from mcconform.reports.exercised import KINDS
 from mcconform.reports.oneliner import one_liner
 from mcconform.reports.shown import difference, escaped, steps
 from mcspec.describing import packets
@@ -47,8 +47,7 @@ class TerminalReport:
         self._target = target
         self._count: Counter[str] = Counter()
         self._clauses: list[Mapping[str, Any]] = []
-        self._exercised: list[Mapping[str, Any]] = []
-        self._sent: list[Mapping[str, Any]] = []
+        self._exercised: dict[str, list[Mapping[str, Any]]] = {kind: [] for kind in KINDS}
         self._phase = ""
         self._errors = 0
         self._began = time.monotonic()
@@ -63,6 +62,8 @@ class TerminalReport:
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Print one event."""
         name = str(event["event"])
+        if name in KINDS:
+            self._exercised[name].append(event)
         handler = getattr(self, "_phase_event" if name == "phase" else f"_{name}", None)
         if handler is not None:
             handler(event)
@@ -146,26 +147,17 @@ class TerminalReport:
     def _clause(self, event: Mapping[str, Any]) -> None:
         self._clauses.append(event)
 
-    def _flags(self, event: Mapping[str, Any]) -> None:
-        self._exercised.append(event)
-
-    def _opcodes(self, event: Mapping[str, Any]) -> None:
-        self._sent.append(event)
-
     def _end(self, event: Mapping[str, Any]) -> None:
         self._phase_ended()
         self.close()
         out = self._out
         out.print()
         out.print(self._table())
-        if self._exercised:
-            out.print("flags of the meta commands that were exercised (--report flags shows how often):")
-        for exercised in self._exercised:
-            out.print(f"  {flags.summary(exercised)}")
-        if self._sent:
-            out.print("opcodes that were exercised (--report opcodes shows how often, and how they ended):")
-        for sent in self._sent:
-            out.print(f"  {opcodes.summary(sent)}")
+        for name, found in self._exercised.items():
+            if found:
+                out.print(KINDS[name].title)
+            for exercised in found:
+                out.print(f"  {KINDS[name].summary(exercised)}")
         if event.get("stopped"):
             out.print(f"stopped early: {event['stopped']}")
         for name in event["outside"]:
