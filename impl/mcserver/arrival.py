@@ -1,50 +1,30 @@
 """A value on its way in: collected and stored when it is whole, or dropped byte by byte when it was refused."""
 
 from mcserver import replies
-from mcserver.cache import NEVER, Cache, Outcome, StoreMode
+from mcserver.cache import Cache, StoreMode
+from mcserver.incoming import Body, Summary
 from mcserver.metaset import complete
 from mcserver.stats import Stats
 from mcserver.storage import StoreHeader
 from mcserver.text import STORE_REPLIES
 
-#: tuning: Values above this many bytes stay in the buffer they were received into.
-_KEEP_BUFFER = 65536
 _LINE_END = 2
 
 
-class Arrival:
+class Arrival(Body):
     """The value that follows a storage command's line. One that is not to be stored holds nothing."""
 
-    #: No value ends the conversation.
-    closes: bool = False
-
-    __slots__ = (
-        "_buffer",
-        "_cache",
-        "_deadline",
-        "_header",
-        "_refusal",
-        "_size",
-        "_stats",
-        "kept",
-        "missing",
-        "outcome",
-    )
+    __slots__ = ("_header", "_refusal")
 
     def __init__(self, cache: Cache, stats: Stats, header: StoreHeader) -> None:
         """Decide on `header`, whose length is known: hold memory for its value, or refuse it."""
         self._cache = cache
         self._stats = stats
         self._header = header
-        self._buffer: bytearray
-        self._deadline: int
-        self._size: int
         self._refusal = header.error
-        #: What came of the value, once it was whole and could be stored or not.
-        self.outcome: Outcome | None = None
+        self.outcome = None
         if not self._refusal:
             self._hold(cache.item_size(header.key, header.flags, header.length))
-        #: Whether the value is collected (True) or swallowed.
         self.kept = not self._refusal
         #: Bytes still to come, the line end included.
         self.missing = header.length + _LINE_END
@@ -74,14 +54,6 @@ class Arrival:
         if header.mode is StoreMode.SET or header.meta is not None:
             cache.drop(header.key)  # a set that failed must not leave the value it was to replace
 
-    def take(self, data: bytes, pos: int) -> int:
-        """Take what is missing from `data` at `pos`, as far as it is there; the position after it."""
-        size = min(len(data) - pos, self.missing)
-        if self.kept:
-            self._buffer.extend(memoryview(data)[pos : pos + size])
-        self.missing -= size
-        return pos + size
-
     def finish(self) -> bytes:
         """Store the value, now that nothing is missing; the reply, empty for none."""
         header = self._header
@@ -92,7 +64,7 @@ class Arrival:
             self._stats.cmd_set += 1
             self._cache.slabs.find(self._size).cmd_set += 1
             if buffer.endswith(b"\r\n"):
-                block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
+                block = self._block()
                 if header.meta is not None:
                     self.outcome, reply = complete(self._cache, header, header.meta, block, self._deadline, self._size)
                     return reply
@@ -107,26 +79,11 @@ class Arrival:
                 reply = replies.BAD_DATA_CHUNK
         return b"" if header.noreply else reply
 
-    def abandon(self) -> None:
-        """Give back the memory held for a value that will never be whole."""
-        if self.kept:
-            self._cache.release(self._size)
-
     @property
     def refusal_name(self) -> str:
         """Why the value is not stored, as log lines call it."""
         return "too_large" if self._refusal == replies.TOO_LARGE else "no_memory"
 
-    def summary(self) -> tuple[bytes, StoreMode, Outcome, int, int, int]:
-        """Key, mode, outcome, seconds to live (0: for ever), slab class and length of a value that was whole.
-
-        Class and length are those of the item it has become, or of the value itself where nothing was stored.
-        """
-        header = self._header
-        ttl = 0 if self._deadline == NEVER else self._deadline - self._cache.now
-        item = self._cache.items.get(header.key)
-        if self.outcome is Outcome.STORED and item is not None:
-            length = len(item.block) - item.head - _LINE_END
-            return header.key, header.mode, Outcome.STORED, ttl, item.slab.id, length
-        outcome = Outcome.NOT_STORED if self.outcome is None else self.outcome
-        return header.key, header.mode, outcome, ttl, self._cache.slabs.find(self._size).id, header.length
+    def summary(self) -> Summary:
+        """See `Incoming`."""
+        return self._told(self._header.key, self._header.mode, self._header.length)

@@ -1,7 +1,7 @@
 """What arrives for a request of the binary or the packet protocol: a value to be stored, or bytes to be dropped."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mcserver.cache import NEVER, Block, Cache, Outcome, StoreMode
 from mcserver.stats import Stats
@@ -17,58 +17,85 @@ Render = Callable[[Outcome, int], bytes]
 Summary = tuple[bytes, StoreMode, Outcome, int, int, int]
 
 
-class Incoming(Protocol):
-    """Bytes that belong to one request: `missing` of them are still to come, and are kept or dropped."""
+class Incoming:
+    """Bytes that belong to one request, and are kept or dropped."""
 
-    kept: bool
+    __slots__ = ("_buffer", "missing")
+
+    _buffer: bytearray
+    #: How many are still to come.
     missing: int
+    #: Whether they are kept.
+    kept: bool = False
     #: Whether the conversation is over when they have come.
-    closes: bool
+    closes: bool = False
     #: What came of a value that was whole; None where none was to be stored.
-    outcome: Outcome | None
+    outcome: Outcome | None = None
 
     def take(self, data: bytes, pos: int) -> int:
         """Take what is missing from `data` at `pos`, as far as it is there; the position after it."""
+        size = min(len(data) - pos, self.missing)
+        if self.kept:
+            self._buffer.extend(memoryview(data)[pos : pos + size])
+        self.missing -= size
+        return pos + size
 
     def finish(self) -> bytes:
         """The reply, now that nothing is missing; empty for none."""
+        raise NotImplementedError
 
     def abandon(self) -> None:
-        """Give back the memory held for what will never be whole."""
+        """Give back the memory of the cache that is held for what will never be whole."""
 
     def summary(self) -> Summary:
-        """What came of a value, for those who look on."""
+        """What came of a value, for those who look on; only asked for where there is an `outcome`."""
+        raise NotImplementedError
 
 
-class Skip:
+class Skip(Incoming):
     """Bytes that are dropped, and the reply that follows them."""
 
-    __slots__ = ("_reply", "closes", "kept", "missing", "outcome")
+    __slots__ = ("_reply", "closes")
 
     def __init__(self, missing: int, reply: bytes, *, closes: bool = False) -> None:
         """Drop `missing` bytes, then send `reply`; with `closes` the conversation ends there."""
         self._reply = reply
         self.missing = missing
         self.closes = closes
-        self.kept = False
-        self.outcome: Outcome | None = None
-
-    def take(self, data: bytes, pos: int) -> int:
-        """Drop what is missing, as far as it is there; the position after it."""
-        size = min(len(data) - pos, self.missing)
-        self.missing -= size
-        return pos + size
 
     def finish(self) -> bytes:
         """The reply."""
         return self._reply
 
-    def abandon(self) -> None:
-        """Nothing is held."""
 
-    def summary(self) -> Summary:
-        """Never asked for: there is no outcome."""
-        raise NotImplementedError
+class Body(Incoming):
+    """A value that is stored when it is whole, or dropped because it does not fit."""
+
+    __slots__ = ("_cache", "_deadline", "_size", "_stats", "kept", "outcome")
+
+    _cache: Cache
+    _stats: Stats
+    _deadline: int
+    _size: int
+
+    def abandon(self) -> None:
+        """Give back the memory held for a value that will never be whole."""
+        if self.kept:
+            self._cache.release(self._size)
+
+    def _block(self) -> Block:
+        """The value with its head and its end, once it is whole, as an item holds it."""
+        return bytes(self._buffer) if len(self._buffer) <= _KEEP_BUFFER else self._buffer
+
+    def _told(self, key: bytes, mode: StoreMode, length: int) -> Summary:
+        """What came of a value of `length` bytes: class and length are those of the item it has become, or its own."""
+        cache = self._cache
+        ttl = 0 if self._deadline == NEVER else self._deadline - cache.now
+        item = cache.items.get(key)
+        if self.outcome is Outcome.STORED and item is not None:
+            return key, mode, Outcome.STORED, ttl, item.slab.id, len(item.block) - item.head - _LINE_END
+        outcome = Outcome.NOT_STORED if self.outcome is None else self.outcome
+        return key, mode, outcome, ttl, cache.slabs.find(self._size).id, length
 
 
 class Order(NamedTuple):
@@ -101,24 +128,10 @@ def other_unique(cache: Cache, key: bytes, unique: int) -> bool:
     return item is not None and not cache.dead(item) and item.cas != unique
 
 
-class Value:
-    """A value that is stored when it is whole, or dropped because it does not fit."""
+class Value(Body):
+    """The value of a store of the binary or the packet protocol."""
 
-    __slots__ = (
-        "_at_end",
-        "_buffer",
-        "_cache",
-        "_deadline",
-        "_order",
-        "_render",
-        "_size",
-        "_stats",
-        "closes",
-        "kept",
-        "missing",
-        "outcome",
-        "refusal",
-    )
+    __slots__ = ("_at_end", "_order", "_render", "refusal")
 
     def __init__(self, cache: Cache, stats: Stats, order: Order, render: Render, *, at_end: bool) -> None:
         """Hold memory for the value of `order`, or refuse it; `render` makes the reply.
@@ -130,20 +143,17 @@ class Value:
         self._stats = stats
         self._order = order
         self._render = render
-        self._buffer: bytearray
         self._at_end = at_end
         self._deadline = cache.deadline(order.exptime)
         self._size = cache.item_size(order.key, order.flags, order.length)
         #: Why the value is dropped; None when it is kept.
         self.refusal: Outcome | None = None
-        self.closes = False
-        self.outcome: Outcome | None = None
+        self.outcome = None
         self.missing = order.length
         if self._size > cache.item_size_max:
             self.refusal = Outcome.TOO_LARGE
         elif not cache.reserve(self._size):
             self.refusal = Outcome.NO_MEMORY
-        #: Whether the value is collected (True) or dropped.
         self.kept = self.refusal is None
         if self.kept:
             # The buffer grows with what arrives: a value that is only announced takes no memory.
@@ -154,14 +164,6 @@ class Value:
     def _drop_old(self) -> None:
         if self._order.mode is StoreMode.SET:
             self._cache.drop(self._order.key)  # a set that failed must not leave the value it was to replace
-
-    def take(self, data: bytes, pos: int) -> int:
-        """Take what is missing from `data` at `pos`, as far as it is there; the position after it."""
-        size = min(len(data) - pos, self.missing)
-        if self.kept:
-            self._buffer.extend(memoryview(data)[pos : pos + size])
-        self.missing -= size
-        return pos + size
 
     def finish(self) -> bytes:
         """Store the value, now that nothing is missing; the reply, empty for none."""
@@ -181,28 +183,13 @@ class Value:
             cache.next_cas()  # used up even when nothing is stored
             self.outcome = Outcome.EXISTS
             return self._render(self.outcome, 0)
-        buffer = self._buffer
-        head = len(buffer) - order.length
-        buffer.extend(b"\r\n")
-        block: Block = bytes(buffer) if len(buffer) <= _KEEP_BUFFER else buffer
+        head = len(self._buffer) - order.length
+        self._buffer.extend(b"\r\n")
         self.outcome = cache.store(
-            order.effective, order.key, block, head, order.flags, self._deadline, self._size, order.unique
+            order.effective, order.key, self._block(), head, order.flags, self._deadline, self._size, order.unique
         )
         return self._render(self.outcome, cache.items[order.key].cas if self.outcome is Outcome.STORED else 0)
 
-    def abandon(self) -> None:
-        """Give back the memory held for a value that will never be whole."""
-        if self.kept:
-            self._cache.release(self._size)
-
     def summary(self) -> Summary:
-        """What came of the value: class and length are those of the item it has become, or of the value itself."""
-        order = self._order
-        cache = self._cache
-        mode = order.effective
-        ttl = 0 if self._deadline == NEVER else self._deadline - cache.now
-        item = cache.items.get(order.key)
-        if self.outcome is Outcome.STORED and item is not None:
-            return order.key, mode, Outcome.STORED, ttl, item.slab.id, len(item.block) - item.head - _LINE_END
-        outcome = Outcome.NOT_STORED if self.outcome is None else self.outcome
-        return order.key, mode, outcome, ttl, cache.slabs.find(self._size).id, order.length
+        """See `Incoming`."""
+        return self._told(self._order.key, self._order.effective, self._order.length)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from mcserver import binary_wire as wire
 from mcserver.auth_text import UsersError
-from mcserver.incoming import Summary
-from mcserver.items import Outcome
+from mcserver.incoming import Incoming
 from mcserver.stats import Stats
 
 #: Names the file of users.
@@ -139,34 +138,19 @@ class Exchange:
         return wire.AUTH_FAILURE
 
 
-class Token:
+class Token(Incoming):
     """What a client says in an AUTH or STEP, on its way in."""
 
-    __slots__ = ("_buffer", "_judge", "closes", "kept", "missing", "outcome")
+    __slots__ = ("_judge",)
+
+    kept = True
 
     def __init__(self, missing: int, judge: Callable[[bytes], bytes]) -> None:
         """Collect `missing` bytes; `judge` makes the reply to them."""
         self._judge = judge
         self._buffer = bytearray()
         self.missing = missing
-        self.kept = True
-        self.closes = False
-        self.outcome: Outcome | None = None
-
-    def take(self, data: bytes, pos: int) -> int:
-        """Take what is missing, as far as it is there; the position after it."""
-        size = min(len(data) - pos, self.missing)
-        self._buffer.extend(memoryview(data)[pos : pos + size])
-        self.missing -= size
-        return pos + size
 
     def finish(self) -> bytes:
         """The reply."""
         return self._judge(bytes(self._buffer))
-
-    def abandon(self) -> None:
-        """No memory of the cache is held."""
-
-    def summary(self) -> Summary:
-        """Never asked for: there is no outcome."""
-        raise NotImplementedError

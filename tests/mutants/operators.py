@@ -77,7 +77,7 @@ _LOGGED = frozenset({"self.quit"})
 """Variables that only log lines show: whether a client that has gone said quit."""
 _HOOKS = ("on_state", "on_command", "on_lookup", "observer", "watching")
 """How conditions name those who look on: tests in the process, and clients that watch the log."""
-_UNSEEN = frozenset({"summary", "refusal_name", "between_commands", "_no_push"})
+_UNSEEN = frozenset({"summary", "_told", "refusal_name", "between_commands", "_no_push"})
 """Functions that only log lines need, or only the loop: to close who is idle, and before a connection has its push."""
 
 
