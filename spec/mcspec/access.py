@@ -86,12 +86,18 @@ def _stranger(words: tuple[bytes, ...]) -> text.Answer:
     return text.Answer(UNAUTHENTICATED, False, clauses)
 
 
+_LET_IN: tuple[str, ...] = ("auth_cmds",)
+_TURNED_AWAY: tuple[str, ...] = ("auth_cmds", "auth_errors")
+"""What counts when somebody was let in, and when a user or a password was wrong."""
+
+
 class Verdict(NamedTuple):
-    """What a token is answered, why, and whether it lets its connection in."""
+    """What a token is answered, why, whether it lets its connection in, and what it counts."""
 
     reply: bytes
     clause: str
     lets_in: bool = False
+    counts: tuple[str, ...] = ()
 
 
 def judge(block: bytes, rules: Rules) -> Verdict:
@@ -105,8 +111,8 @@ def judge(block: bytes, rules: Rules) -> Verdict:
     if not blank:
         return Verdict(BAD_TOKEN, "access.ascii.no-blank")
     if rules.functions.known(user, password, rules):
-        return Verdict(STORED, "access.ascii.stored", lets_in=True)
-    return Verdict(FAILURE, "access.ascii.failure")
+        return Verdict(STORED, "access.ascii.stored", lets_in=True, counts=_LET_IN)
+    return Verdict(FAILURE, "access.ascii.failure", counts=_TURNED_AWAY)
 
 
 # ------------------------------------------------------------------------------------------------ SASL (-S)
@@ -130,13 +136,14 @@ def admitted(opcode: int, standing: str, rules: Rules) -> bool:
 
 
 class Answer(NamedTuple):
-    """What LIST, AUTH or STEP is answered: status, body, why, and where the connection stands then."""
+    """What LIST, AUTH or STEP is answered: status, body, why, where the connection stands then, and what counts."""
 
     status: int
     body: bytes
     standing: str
     clauses: tuple[str, ...]
     unspecified: str | None = None
+    counts: tuple[str, ...] = ()
 
 
 def answer(opcode: int, standing: str, mechanism: bytes, data: bytes, rules: Rules) -> Answer:
@@ -159,7 +166,7 @@ def answer(opcode: int, standing: str, mechanism: bytes, data: bytes, rules: Rul
     if was_in:
         return _refused("", ("access.sasl.again",))
     if plain(data, rules):
-        return Answer(binary.OK, AUTHENTICATED, IN, ("access.sasl.authenticated",))
+        return Answer(binary.OK, AUTHENTICATED, IN, ("access.sasl.authenticated",), counts=_LET_IN)
     return _refused("", ("access.sasl.failure",))
 
 
@@ -168,12 +175,12 @@ def _step(standing: str, data: bytes, again: tuple[str, ...], rules: Rules) -> A
     if standing != BEGUN:
         return _refused(OUT if again else "", (*again, "access.sasl.step-alone"))
     if plain(data, rules):
-        return Answer(binary.OK, AUTHENTICATED, IN, ("access.sasl.step",))
+        return Answer(binary.OK, AUTHENTICATED, IN, ("access.sasl.step",), counts=_LET_IN)
     return _refused(BEGUN, ("access.sasl.step-failure",))
 
 
 def _refused(standing: str, clauses: tuple[str, ...], unspecified: str | None = None) -> Answer:
-    return Answer(binary.AUTH, binary.TEXTS[binary.AUTH], standing, clauses, unspecified)
+    return Answer(binary.AUTH, binary.TEXTS[binary.AUTH], standing, clauses, unspecified, _TURNED_AWAY)
 
 
 def plain(data: bytes, rules: Rules) -> bool:

@@ -44,6 +44,8 @@ COUNTERS: dict[str, str] = {
     "store_too_large": "stats.counter.store-too-large",
     "store_no_memory": "stats.counter.store-no-memory",
     "total_items": "stats.counter.total-items",
+    "auth_cmds": "stats.counter.auth-cmds",
+    "auth_errors": "stats.counter.auth-errors",
 }
 """The counters that requests move by known amounts, each with its clause; `stats reset` clears them all."""
 

@@ -103,7 +103,7 @@ def log_in(turn: Turn, context: Context) -> tuple[Turn, ...]:
         clauses = ("access.ascii.each-answered", *clauses)
     turn = turn._replace(conn=conn._replace(buffer=conn.buffer[conn.need :], need=0))
     drops = context.rules.traits.auth_replies == "last"
-    turns = owe(turn, Owed((verdict.reply,), clauses, drops=drops))
+    turns = owe(turn, Owed((verdict.reply,), clauses, drops=drops, counts=verdict.counts))
     if not verdict.lets_in:
         return turns
     return tuple(after._replace(conn=after.conn._replace(protocol=TEXT)) for after in turns)
@@ -192,7 +192,7 @@ def answer_sasl(turn: Turn, context: Context) -> tuple[Turn, ...]:
     said = access.answer(request.opcode, conn.standing, request.key, conn.buffer[: conn.need], context.rules)
     pieces = binary.reply(request.opcode, request.opaque, said.status, value=said.body)
     rest = conn._replace(buffer=conn.buffer[conn.need :], need=0, standing=said.standing)
-    owed = Owed(pieces, (*request.clauses, *said.clauses))
+    owed = Owed(pieces, (*request.clauses, *said.clauses), counts=said.counts)
     return finish(turn._replace(conn=rest), (answers.Done(turn.cache, owed, said.unspecified),))
 
 

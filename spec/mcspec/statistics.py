@@ -104,7 +104,7 @@ def _present(clause: str, names: tuple[str, ...], rows: dict[str, str]) -> Check
 
 
 _FORMS = (
-    ("stats.form.integer", re.compile(r"0|-?[1-9][0-9]{0,19}"), "a decimal integer"),
+    ("stats.form.integer", re.compile(r"0|[1-9][0-9]{0,19}"), "a decimal integer"),
     ("stats.form.seconds", re.compile(r"[0-9]+\.[0-9]{6}"), "seconds with six decimals"),
     ("stats.form.flag", re.compile(r"yes|no|on|off"), "a word for yes or no"),
 )
@@ -310,6 +310,8 @@ ITEM_ROWS = (
     *("number", "age", "evicted", "evicted_nonzero", "evicted_time", "outofmemory", "tailrepairs", "reclaimed"),
     *("expired_unfetched", "evicted_unfetched"),
 )
+_MOVES = ("moves_to_cold", "moves_to_warm", "moves_within_lru")
+"""Rows of a server that keeps its order in segments."""
 
 
 def _items(moment: Moment, rows: dict[str, str], base: Base, rules: Rules) -> Iterator[Check]:
@@ -317,7 +319,7 @@ def _items(moment: Moment, rows: dict[str, str], base: Base, rules: Rules) -> It
     for number, row in _classes(rows).items():
         yield _check("stats.items.class", "a slab class from 1 to 63", str(number), holds=1 <= number <= 63)
         yield _present("stats.items.rows", ITEM_ROWS, row)
-        yield from _formed(_INTEGER, ITEM_ROWS, row)
+        yield from _formed(_INTEGER, (*ITEM_ROWS, *(name for name in _MOVES if name in row)), row)
         total += int(row["number"])
     yield from _gauge("items:number", "stats.items.number", total, _held(moment.cache, rules).items, moment, base)
 
