@@ -1,4 +1,4 @@
-"""A server in another process, and a few ways to talk to it."""
+"""A server in another process, and a few ways to talk to it or to one in this process."""
 
 import contextlib
 import os
@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from mcserver.inproc import Server
 
 
 class Running:
@@ -53,6 +55,16 @@ def spawn(options: Sequence[str]) -> Running:
     line = process.stderr.readline()
     assert "listening on " in line, line
     return Running(process, line.split("listening on ")[1].strip())
+
+
+def ask(server: Server, *chunks: bytes) -> bytes:
+    """Send `chunks` on a new connection to a server in this process, end it and return the replies."""
+    connection = server.open()
+    for chunk in chunks:
+        connection.send(chunk)
+    replies = connection.receive()
+    connection.reset()
+    return replies
 
 
 def talk(sock: socket.socket, data: bytes, end: bytes) -> bytes:

@@ -4,20 +4,12 @@ import pytest
 
 from mcserver.inproc import START, Server, create
 from mcserver.options import OptionError
+from tests.impl.support import ask
 
 LIVE = b"VALUE a 0 1\r\n1\r\nEND\r\n"
 GONE = b"END\r\n"
 TOO_LARGE = b"SERVER_ERROR object too large for cache\r\n"
 NO_MEMORY = b"SERVER_ERROR out of memory storing object\r\n"
-
-
-def ask(server: Server, data: bytes) -> bytes:
-    """Send `data` on a new connection and return the replies."""
-    connection = server.open()
-    connection.send(data)
-    answer = connection.receive()
-    connection.reset()
-    return answer
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from mcserver import PROTOCOL_VERSION
 from mcserver.inproc import Server
+from tests.impl.support import ask
 
 BCLF = b"CLIENT_ERROR bad command line format\r\n"
 USAGE = b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
@@ -15,13 +16,6 @@ VERSION = b"VERSION " + PROTOCOL_VERSION.encode() + b"\r\n"
 LONG = b"k" * 251
 HIT = b"VALUE a 5 1\r\n1\r\nEND\r\n"
 GONE = b"END\r\n"
-
-
-def ask(server: Server, data: bytes) -> bytes:
-    """Send `data` on a new connection and return the replies."""
-    connection = server.open()
-    connection.send(data)
-    return connection.receive()
 
 
 # (line sent after "set a 5 0 1 / 1", its reply, what a get of a then answers)

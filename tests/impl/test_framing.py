@@ -7,8 +7,9 @@ import pytest
 from mcserver.connection import Connection
 from mcserver.engine import Engine
 from mcserver.framing import STEP_BYTES, STEP_COMMANDS
-from mcserver.inproc import Server, create
+from mcserver.inproc import create
 from mcserver.settings import Settings
+from tests.impl.support import ask
 
 TALK = (
     b"set a 5 0 3\r\nabc\r\nget a b\r\nset b 0 0 0\r\n\r\ngets a b\r\nset c 0 0 2 noreply\r\nxx\r\n"
@@ -18,30 +19,22 @@ TALK = (
 )
 
 
-def ask(server: Server, chunks: list[bytes]) -> bytes:
-    """Send `chunks` on a new connection and return the replies."""
-    connection = server.open()
-    for chunk in chunks:
-        connection.send(chunk)
-    return connection.receive()
-
-
 def test_every_single_cut() -> None:
     """One cut at every place gives the replies of no cut."""
-    whole = ask(create(), [TALK])
+    whole = ask(create(), TALK)
     for at in range(1, len(TALK)):
-        assert ask(create(), [TALK[:at], TALK[at:]]) == whole, at
+        assert ask(create(), TALK[:at], TALK[at:]) == whole, at
 
 
 def test_byte_by_byte_and_random_cuts() -> None:
     """Any number of cuts."""
-    whole = ask(create(), [TALK])
-    assert ask(create(), [TALK[at : at + 1] for at in range(len(TALK))]) == whole
+    whole = ask(create(), TALK)
+    assert ask(create(), *(TALK[at : at + 1] for at in range(len(TALK)))) == whole
     draw = random.Random(7)
     for _ in range(200):
         at = sorted(draw.sample(range(len(TALK)), 6))
         pieces = [TALK[a:b] for a, b in zip([0, *at], [*at, len(TALK)], strict=True)]
-        assert ask(create(), pieces) == whole
+        assert ask(create(), *pieces) == whole
 
 
 @pytest.mark.parametrize("cut", [1, 100, 2047, 2048, 2049])
@@ -71,7 +64,7 @@ def test_unterminated_line_closes_at_the_limit() -> None:
 def test_retrieval_lines_may_be_long(start: bytes) -> None:
     """Up to 1 MiB; then the error and the end."""
     server = create()
-    ask(server, [b"set a 0 0 1\r\n1\r\n"])
+    ask(server, b"set a 0 0 1\r\n1\r\n")
     for length, served in ((5000, True), (1 << 20, True), ((1 << 20) + 1, False)):
         line = start.ljust(length - 3) + b"a\r\n"
         for chunks in ([line], [line[at : at + 65536] for at in range(0, length, 65536)]):
@@ -94,17 +87,17 @@ def test_line_limit_needs_the_whole_start() -> None:
 def test_long_line_with_a_bad_key_answers_only_the_error() -> None:
     """Keys are checked before the first value leaves."""
     server = create()
-    ask(server, [b"set a 0 0 1\r\n1\r\n"])
+    ask(server, b"set a 0 0 1\r\n1\r\n")
     line = b"get " + b"a " * 100000 + b"k" * 251 + b"\r\n"
-    assert ask(server, [line]) == b"CLIENT_ERROR bad command line format\r\n"
+    assert ask(server, line) == b"CLIENT_ERROR bad command line format\r\n"
 
 
 def test_long_line_keys_in_order() -> None:
     """No key is lost or split where a long line is cut into windows."""
     server = create()
     keys = [b"key%d" % number + b"x" * (number % 240) for number in range(1000)]
-    ask(server, [b"".join(b"set %b 0 0 1\r\n1\r\n" % key for key in keys)])
-    reply = ask(server, [b"get " + b"  ".join(keys) + b"  \r\n"])
+    ask(server, b"".join(b"set %b 0 0 1\r\n1\r\n" % key for key in keys))
+    reply = ask(server, b"get " + b"  ".join(keys) + b"  \r\n")
     assert reply == b"".join(b"VALUE %b 0 1\r\n1\r\n" % key for key in keys) + b"END\r\n"
 
 

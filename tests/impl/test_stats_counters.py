@@ -3,15 +3,7 @@
 import pytest
 
 from mcserver.inproc import Server, create
-
-
-def ask(server: Server, data: bytes) -> bytes:
-    """Send `data` on a new connection and return the replies."""
-    connection = server.open()
-    connection.send(data)
-    answer = connection.receive()
-    connection.reset()
-    return answer
+from tests.impl.support import ask
 
 
 def rows(server: Server, what: bytes = b"") -> dict[str, str]:
