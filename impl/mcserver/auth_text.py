@@ -33,6 +33,15 @@ class UsersError(Exception):
     """A file of users that cannot be used; the message is one line that names it, and holds no secret."""
 
 
+def read_users(path: str, shown: str) -> bytes:
+    """What is in a file of users; `shown` names it to people. Raises UsersError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        message = f"cannot read the users' file {shown}: {error.strerror}"
+        raise UsersError(message) from error
+
+
 class Users:
     """Who may come in."""
 
@@ -45,12 +54,7 @@ class Users:
     @classmethod
     def load(cls, path: str) -> "Users":
         """Read a file with one entry a line. Raises UsersError."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            message = f"cannot read the users' file {path}: {error.strerror}"
-            raise UsersError(message) from error
-        lines = data.split(b"\n")
+        lines = read_users(path, path).split(b"\n")
         if not lines[-1]:
             lines.pop()
         for number, line in enumerate(lines, 1):

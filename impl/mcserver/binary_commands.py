@@ -151,8 +151,7 @@ def _flush(*, quiet: bool) -> Handler:
             out.append(_fail(request, wire.AUTH_FAILURE))
             return 0
         state.stats.cmd_flush += 1
-        state.cache.flush(wire.FLAGS.unpack(request.extras)[0] if request.extras else 0)
-        state.runtime.oldest = state.cache.now - state.started
+        state.flush(wire.FLAGS.unpack(request.extras)[0] if request.extras else 0)
         if not quiet:
             out.append(wire.success(request))
         return 0

@@ -137,8 +137,7 @@ def _flush(state: ServerState, code: int, data: bytes, out: list[Buffer]) -> int
     state.stats.cmd_flush += 1  # also where it is refused
     if not state.settings.flush_allowed:
         return _refuse(code, wire.NOT_ALLOWED, out)
-    state.cache.flush(wire.I32.unpack(data)[0] if data else 0)
-    state.runtime.oldest = state.cache.now - state.started
+    state.flush(wire.I32.unpack(data)[0] if data else 0)
     return _done(code, out)
 
 

@@ -7,10 +7,9 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from mcserver import binary_wire as wire
-from mcserver.auth_text import UsersError
+from mcserver.auth_text import UsersError, read_users
 from mcserver.incoming import Incoming
 from mcserver.stats import Stats
 
@@ -35,19 +34,15 @@ def _read(environment: Mapping[str, str]) -> list[bytes]:
     if not path:
         message = f"-S needs a file of users: set {VARIABLE} to one with lines 'user:password'"
         raise UsersError(message)
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        message = f"cannot read the users' file {path} ({VARIABLE}): {error.strerror}"
-        raise UsersError(message) from error
+    shown = f"{path} ({VARIABLE})"
     digests: list[bytes] = []
-    for number, line in enumerate(data.splitlines(), 1):
+    for number, line in enumerate(read_users(path, shown).splitlines(), 1):
         user, _, password = line.partition(b":")
         password = password.rstrip(b":")
         if not line:
             continue
         if not user or not password or b"\0" in line:
-            message = f"line {number} of the users' file {path} ({VARIABLE}) is no 'user:password'"
+            message = f"line {number} of the users' file {shown} is no 'user:password'"
             raise UsersError(message)
         digests += [_digest(name, password) for name in (user, user.partition(b"@")[0])]
     return digests

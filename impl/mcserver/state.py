@@ -109,6 +109,11 @@ class ServerState:
         self.moved += seconds
         self.cache.now += self.moved
 
+    def flush(self, delay: int) -> None:
+        """Carry out ``flush_all`` after `delay`, as `Cache.flush` understands it, and note when it was asked for."""
+        self.cache.flush(delay)
+        self.runtime.oldest = self.cache.now - self.started
+
     # -- connections --------------------------------------------------------------------------------------------
 
     def admit(self) -> bool:

@@ -110,8 +110,7 @@ def _flush_all(state: ServerState, tokens: list[bytes]) -> bytes:
     elif delay is None:
         reply = replies.BAD_EXPTIME
     else:
-        state.cache.flush(delay)
-        state.runtime.oldest = state.cache.now - state.started
+        state.flush(delay)
         reply = replies.OK
     return _SILENT if quiet else reply
 
