@@ -58,10 +58,15 @@ def execute(turn: Turn, context: Context) -> tuple[Turn, ...]:
 
 
 def expect_value(turn: Turn, context: Context) -> tuple[Turn, ...]:
-    """Wait for the value and its CR LF."""
-    assert isinstance(turn.conn.request, STORES)  # guarded by wants_value
-    need = arith.block_length(turn.conn.request.length)
-    return (turn._replace(conn=turn.conn._replace(need=need, since=context.now)),)
+    """Wait for the value and its CR LF; on a server with that trait ms takes its cas unique now."""
+    request = turn.conn.request
+    assert isinstance(request, STORES)  # guarded by wants_value
+    need = arith.block_length(request.length)
+    if isinstance(request, meta.MetaStore) and context.rules.traits.unique_taken == "line":
+        symbol = turn.cache.next_cas
+        request = request._replace(taken=symbol)
+        turn = turn._replace(cache=turn.cache._replace(next_cas=symbol + 1))
+    return (turn._replace(conn=turn.conn._replace(request=request, need=need, since=context.now)),)
 
 
 def refuse_large(turn: Turn, context: Context) -> tuple[Turn, ...]:

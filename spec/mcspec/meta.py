@@ -73,7 +73,7 @@ class Line(NamedTuple):
 
 
 class MetaStore(NamedTuple):
-    """ms, whose value of `length` bytes and CR LF follows."""
+    """ms, whose value of `length` bytes and CR LF follows; `taken` is the cas symbol that its line took, or 0."""
 
     line: Line
     mode: str
@@ -81,6 +81,7 @@ class MetaStore(NamedTuple):
     flags: int
     length: int
     clauses: tuple[str, ...]
+    taken: int = 0
 
 
 Reading = tuple[tuple[Flag, ...], tuple[str, ...]]

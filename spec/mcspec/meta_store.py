@@ -83,6 +83,7 @@ def _entry(request: MetaStore, value: bytes, since: Now, rules: Rules) -> tuple[
         binary=line.has("b"),
         create=line.number("N") if creates else None,
         demote=line.has("I") and compares,
+        taken=request.taken,
     )
     return entry, (*clauses, "meta.flag.chosen") if entry.chose else clauses
 

@@ -34,6 +34,7 @@ def oversize(cache: Cache, mode: str, key: bytes) -> Cache:
 class Entry(NamedTuple):
     """What a store command asks for. Its exptime counts from `since`; `unique` is None where none is compared.
 
+    `taken` is the cas symbol that it brings along, 0 for the next.
     Of the meta protocol: the cas unique that the client `chose`, a `binary` key, the exptime with which append and
     prepend `create` an item, and whether an item newer than `unique` is overwritten and marked stale (`demote`).
     """
@@ -49,6 +50,7 @@ class Entry(NamedTuple):
     binary: bool = False
     create: int | None = None
     demote: bool = False
+    taken: int = 0
 
 
 _ON_HIT = {"set": "text.set.replaces", "replace": "text.replace.stored"}
@@ -137,7 +139,7 @@ def link(cache: Cache, entry: Entry, keep: Item | None, clause: str, now: Now, r
     joins = keep is not None and entry.mode in ("append", "prepend")
     flags = entry.flags if keep is None or not joins else keep.flags
     taken = size(entry.key, flags, len(entry.value), rules)
-    cas = chosen(entry.chose) if entry.chose else cache.next_cas
+    cas = chosen(entry.chose) if entry.chose else entry.taken or cache.next_cas
     item = Item(entry.value, flags, dies, cas, now, expiry if expiry != "text.exptime.zero" else "")
     item = item._replace(binary=entry.binary and not joins)
     if keep is not None and not joins:

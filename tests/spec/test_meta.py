@@ -183,6 +183,25 @@ def test_a_chosen_unique_is_outside_the_order() -> None:
     assert said(start, chosen, (b"md a C50\r\n", b"HD\r\n")).refusal is not None
 
 
+@pytest.mark.parametrize("release", ["memcached-1.6.18", "memcached-1.6.45"])
+@pytest.mark.parametrize("mode", ["", " MA"])
+def test_when_ms_takes_its_unique(release: str, mode: str) -> None:
+    """With its line, before a store that another connection carries out meanwhile, or with its value, after that."""
+    now, with_line = Now(1, 1), release == "memcached-1.6.45"
+    for shown, right in ((10, with_line), (12, not with_line), (11, False)):
+        oracle = Oracle(profiles.load(release).rules, alone=True)
+        for conn in (0, 1):
+            oracle.open(conn, now)
+        oracle.send(0, b"set a 0 0 1\r\nx\r\nms a 1 c%s\r\n" % mode.encode(), now)
+        oracle.received(0, b"STORED\r\n")
+        oracle.send(1, b"set b 0 0 1\r\nx\r\ngets b\r\n", now)
+        oracle.received(1, b"STORED\r\nVALUE b 0 1 11\r\nx\r\nEND\r\n")
+        assert not oracle.over
+        oracle.send(0, b"y\r\n", now)
+        oracle.received(0, b"HD c%d\r\n" % shown)
+        assert (oracle.refusal is None) == right, shown
+
+
 def test_an_older_unique_demotes() -> None:
     """Lower: stored as stale; higher: refused; and what is known of the order says which of them it is."""
     stored = (b"ms a 1 T100 E100\r\nx\r\n", b"HD\r\n")
