@@ -1,4 +1,4 @@
-"""What a campaign exercised, by kind of thing that is counted: a line for every reader, a table where it is asked for."""
+"""What a campaign exercised, by what is counted: a line for every reader, a table where it is asked for."""
 
 from __future__ import annotations
 
