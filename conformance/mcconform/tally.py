@@ -3,6 +3,7 @@
 A clause *holds* if an observed outcome went through it as base has it.  It *deviates* if only the profile's own form of
 it was seen, or if a hand-picked vector that aims at it is accepted by the profile and refused by base.  It *failed* if
 a difference names it.  Otherwise it is undecided, and the reason is the best that a conversation aiming at it gave.
+What the profile says not to apply is unsupported for that reason, and does not count as undecided.
 """
 
 from __future__ import annotations
@@ -29,11 +30,22 @@ _REASONS = (
 """Which result's reason is told first of a clause that nothing decided."""
 
 
+ABSENT = "does not apply"
+"""How the reason begins of a clause that is not for this server."""
+
+
 class Tally:
     """Counts for every clause."""
 
-    def __init__(self, clauses: Mapping[str, Clause], selected: Collection[str], level: str) -> None:
+    def __init__(
+        self,
+        clauses: Mapping[str, Clause],
+        selected: Collection[str],
+        level: str,
+        absent: Mapping[str, str] | None = None,
+    ) -> None:
         self._clauses = clauses
+        self._absent = absent or {}
         self._selected = frozenset(selected)
         self._levels = LEVELS[: LEVELS.index(level) + 1]
         self._held: Counter[str] = Counter()
@@ -80,6 +92,8 @@ class Tally:
             return str(Verdict.DEVIATES), ""
         if self._held[clause]:
             return str(Verdict.PASS), ""
+        if clause in self._absent:
+            return str(Verdict.UNSUPPORTED), f"{ABSENT}: {self._absent[clause]}"
         rank, reason = self._reasons.get(clause, (len(_REASONS), "no conversation went through it"))
         if rank < len(_REASONS) and _REASONS[rank] is not Verdict.FAIL:
             return str(_REASONS[rank]), reason
@@ -115,7 +129,10 @@ class Tally:
         return [
             name
             for name, clause in self._clauses.items()
-            if name in self._selected and clause.level == "must" and self.verdict(name)[0] not in decided
+            if name in self._selected
+            and name not in self._absent
+            and clause.level == "must"
+            and self.verdict(name)[0] not in decided
         ]
 
 

@@ -62,6 +62,17 @@ def test_undecided_must_clauses_are_failures_only_when_strict(mcspec: Command) -
     assert "undecided must-clauses: 1\n  text.conn.too-many" in strict.stdout
 
 
+def test_what_the_profile_says_not_to_apply_is_told_and_is_not_undecided(mcspec: Command) -> None:
+    arguments = ("check", "inproc:", "--profile", "memcached-1.6.18", "--phases", "vectors", "--strict")
+    done = mcspec(*arguments, "udp.protocol.packet", "meta.mn.replies")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not applicable: 1: memcached never spoke packets" in done.stdout
+    assert "undecided must-clauses" not in done.stdout
+    nothing = mcspec(*arguments, "packet")
+    assert nothing.returncode == 2
+    assert "nothing of this applies to a server of profile memcached-1.6.18" in nothing.stderr
+
+
 def test_max_time_ends_a_run_and_says_so(mcspec: Command) -> None:
     done = mcspec("check", "inproc:", "--max-time", "0", "--seed", "1", "--phases", "vectors")
     assert done.returncode == 0

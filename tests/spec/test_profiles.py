@@ -50,6 +50,17 @@ def test_base_lists_every_fork() -> None:
     assert all(len(row) == 8 and all(row) for row in listed.values())
 
 
+def test_what_does_not_apply_is_named_with_a_reason() -> None:
+    """Every beginning is that of a clause; base, which the whole specification is about, has none."""
+    assert profiles.load("base").absent == {}
+    for name in RELEASES:
+        profile = profiles.load(name)
+        assert {begun for begun in profile.absent if not any(c.startswith(begun) for c in clauses.load())} == set()
+        assert profile.inapplicable("packet.frame.length") == profile.inapplicable("udp.protocol.packet")
+        assert profile.inapplicable("packet.frame.length") is not None
+        assert profile.inapplicable("udp.protocol.first-byte") is None
+
+
 def test_matching_by_version() -> None:
     """`auto` picks the release, and base for anything else."""
     assert profiles.match(b"1.4.24") == "memcached-1.4.24"
@@ -70,6 +81,9 @@ def test_errors(tmp_path: Path) -> None:
         profiles.load(str(bad))
     bad.write_text("[traits.nul]\nvalue = 'ends-line'\n")
     with pytest.raises(profiles.ProfileError, match="lacks"):
+        profiles.load(str(bad))
+    bad.write_text("[absent]\n'packet.' = 1\n")
+    with pytest.raises(profiles.ProfileError, match="no table of reasons"):
         profiles.load(str(bad))
     bad.write_text("[")
     with pytest.raises(profiles.ProfileError, match="not a TOML file"):

@@ -33,7 +33,7 @@ from mcconform.reports.saved import SavedFailures
 from mcconform.reports.terminal import TerminalReport, console
 from mcconform.tally import Tally
 from mcconform.verdict import Verdict
-from mcspec import clauses
+from mcspec import clauses, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,14 +133,19 @@ def _check(
     seed = random.SystemRandom().randrange(2**32) if options["seed"] is None else int(options["seed"])
     allow_flush = options["allow_flush"] or ours(made)
     known = clauses.load()
-    tally = Tally(known, chosen, options["level"])
-    generated = {clause.partition(".")[0] for clause in chosen}
+    valued = profiles.load(profile if options["profile"] == "auto" else options["profile"])
+    absent = {clause: why for clause in chosen if (why := valued.inapplicable(clause)) is not None}
+    applicable = [clause for clause in chosen if clause not in absent]
+    if not applicable:
+        raise UsageError(f"nothing of this applies to a server of profile {profile}: {next(iter(absent.values()))}")
+    tally = Tally(known, chosen, options["level"], absent)
+    generated = {clause.partition(".")[0] for clause in applicable}
     full = set(chosen) == set(known)
     plan = Plan(
         seed,
         options["max_examples"],
         allow_flush,
-        _wanted(set(chosen), full=full),
+        _wanted(set(applicable), full=full),
         rules=judged.rules,
         meta="meta" in generated,
         binary="binary" in generated,

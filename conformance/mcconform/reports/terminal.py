@@ -15,6 +15,7 @@ from mcconform.jsonform import from_record
 from mcconform.reports.exercised import KINDS
 from mcconform.reports.oneliner import one_liner
 from mcconform.reports.shown import difference, escaped, steps
+from mcconform.tally import ABSENT
 from mcspec.describing import packets
 
 if TYPE_CHECKING:
@@ -175,6 +176,10 @@ class TerminalReport:
             for clause in self._clauses:
                 if clause["id"] in undecided:
                     out.print(f"  {clause['id']}: {clause['verdict']}: {clause.get('reason', '')}")
+        reasons = Counter(str(clause.get("reason", "")) for clause in self._clauses)
+        for reason, number in reasons.items():
+            if reason.startswith(ABSENT):
+                out.print(f"not applicable: {number}{reason.removeprefix(ABSENT)}")
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)

@@ -3,6 +3,7 @@
 A profile is a TOML file: a title, the pattern of the version it speaks for, and a table for each trait that differs
 from `base`, with the value, the reason, and an evidence transcript: what was sent to that server and what it answered.
 The specification accepts the evidence with the trait and refuses it without; a test enforces that of every trait.
+A table `absent` names what is not for that server at all: how the ids of such clauses begin, and why.
 """
 
 from __future__ import annotations
@@ -25,13 +26,21 @@ class Trait(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """A named valuation. `version` is a regular expression for the text after `VERSION `; empty matches nothing."""
+    """A named valuation. `version` is a regular expression for the text after `VERSION `; empty matches nothing.
+
+    `absent` are the beginnings of ids of clauses that do not apply, each with the reason.
+    """
 
     name: str
     title: str
     version: str
     traits: dict[str, Trait]
     rules: Rules
+    absent: dict[str, str]
+
+    def inapplicable(self, clause: str) -> str | None:
+        """Why a clause does not apply; None if it does."""
+        return next((reason for begun, reason in self.absent.items() if clause.startswith(begun)), None)
 
 
 class ProfileError(ValueError):
@@ -48,7 +57,7 @@ def names() -> list[str]:
 def load(name: str) -> Profile:
     """Load a profile by name or, if `name` ends in .toml, by path. Raises ProfileError."""
     if name == "base":
-        return Profile("base", "memcached 1.6.45 with its oddities straightened out", "", {}, Rules())
+        return Profile("base", "memcached 1.6.45 with its oddities straightened out", "", {}, Rules(), {})
     try:
         if name.endswith(".toml"):
             text, name = Path(name).read_text(encoding="utf-8"), Path(name).stem
@@ -72,7 +81,11 @@ def _profile(name: str, data: dict[str, Any]) -> Profile:
         except (KeyError, TypeError):
             raise ProfileError(f"trait {trait!r} of profile {name!r} lacks value, reason or evidence") from None
     values = {trait: note.value for trait, note in traits.items()}
-    return Profile(name, str(data.get("title", name)), str(data.get("version", "")), traits, rules_with(values))
+    absent = data.get("absent", {})
+    if not isinstance(absent, dict) or not all(isinstance(reason, str) for reason in absent.values()):
+        raise ProfileError(f"absent of profile {name!r} is no table of reasons")
+    title, version = str(data.get("title", name)), str(data.get("version", ""))
+    return Profile(name, title, version, traits, rules_with(values), absent)
 
 
 def rules_with(values: dict[str, str]) -> Rules:
