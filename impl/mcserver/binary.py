@@ -179,7 +179,8 @@ class Binary(Framing):
         unique = request.cas if self._cache.with_cas else 0
         order = Order(mode, request.key, flags, exptime, request.surplus, unique)
         value = Value(self._cache, self._stats, order, partial(_stored, request, entry), at_end=False)
-        self._announce(order, None if order.joins else value.refusal)
+        if self._state.observer.active:
+            self._state.observer.ordered(order.key, mode, None if order.joins else value.refusal)
         return self._take_in(data, at, value)
 
     def _authenticate(self, data: bytes, at: int, request: wire.Request, exchange: Exchange | None) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from mcserver import replies
 from mcserver.arrival import Arrival
 from mcserver.auth_text import NOBODY, Door
-from mcserver.cache import Block, Outcome
+from mcserver.cache import Block
 from mcserver.dumps import Dump
-from mcserver.incoming import Incoming, Order
+from mcserver.incoming import Incoming
 from mcserver.observe import Watcher
 from mcserver.phases import CLOSED, COMMAND, STATE_NAMES, STRANGER, SWALLOW, VALUE, Phase
 from mcserver.protocols import PACKET, UNDECIDED
@@ -227,14 +227,6 @@ class Framing:
         """Wait for `incoming`, and take from `at` on what of it is there already; the position after that."""
         self._await(incoming)
         return self._receive(data, at)
-
-    def _announce(self, order: Order, refusal: Outcome | None) -> None:
-        """Tell those who look on of a store; with a `refusal` its value will be dropped."""
-        observer = self._state.observer
-        if observer.active:
-            observer.announced(order.key)
-            if refusal is not None:
-                observer.refused(order.key, order.mode, refusal.name.lower())
 
     def _begin_value(self, header: StoreHeader | None) -> None:
         if header is None:

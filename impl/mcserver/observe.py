@@ -118,6 +118,12 @@ class Observer:
         if row is not None:
             row[2] += 1
 
+    def ordered(self, key: bytes, mode: StoreMode, refusal: Outcome | None) -> None:
+        """A store of another protocol was accepted; with a `refusal` its value is turned away before it comes."""
+        self.announced(key)
+        if refusal is not None:
+            self.refused(key, mode, refusal.name.lower())
+
     def refused(self, key: bytes, mode: StoreMode, reason: str) -> None:
         """A value was turned away before it came: `reason` is ``too_large`` or ``no_memory``."""
         if b"mutations" in self._watched:

@@ -208,5 +208,6 @@ class Packet(Framing):
             self._stats.store_too_large += 1
         elif value.refusal is not None:
             self._stats.store_no_memory += 1
-        self._announce(order, value.refusal)
+        if self._state.observer.active:
+            self._state.observer.ordered(order.key, mode, value.refusal)
         return self._take_in(data, at, value)
