@@ -73,6 +73,9 @@ OPTIONED = (
 )
 """A line to a server that was started with an option."""
 
+HUGE = b"\x80\x21\0\1\0\0\0\0\x80\0\0\1" + bytes(12) + b"a"
+"""A login that announces data of 2^31 bytes."""
+
 REQUESTS = b"set a 0 0 1\r\nx\r\ngets a\r\ngets a\r\nversion\r\nstats\r\n"
 STORED, VALUE, VERSION, STATISTICS = (
     b"STORED\r\n",
@@ -105,6 +108,7 @@ def walk(step: Step) -> None:
     walks += [(FULL, (CONNECT, full[0], made)) for made in full[1:]]
     walks += [(FULL, (CONNECT, COUNT_UP, COUNT_UP))]
     walks += [(options.apply(Rules(), (option,)), (CONNECT, line)) for option, line in OPTIONED]
+    walks += [(options.apply(profiles.load("memcached-1.6.18").rules, ("-S",)), (CONNECT, HUGE))]
     for rules, events in walks:
         worlds = [World()]
         for one in events:
