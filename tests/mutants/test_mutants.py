@@ -56,10 +56,9 @@ def test_operator_sample() -> None:
 
 
 def test_few_are_listed_as_survivors() -> None:
-    """At least nine in ten are killed, or never say anything wrong but raise or hang; `make mutants` finds out."""
-    listed = sum(not reason.startswith("it can only") for reason in run.explained().values())
+    """Nine in ten at least are not, whatever the reasons of the others; `make mutants` finds out."""
     made = len(run.all_operators())
-    assert (made - listed) / made >= run.ENOUGH
+    assert (made - len(run.explained())) / made >= run.ENOUGH
     assert all(run.explained().values())
 
 
