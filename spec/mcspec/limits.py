@@ -21,6 +21,9 @@ class Limits(NamedTuple):
     retrieval_line: int = 1024 * 1024
     """Bytes, LF included: the longest line of get, gets, gat or gats. Chosen; real servers grow until memory ends."""
 
+    first_key: int = 65532
+    """Bytes before the first key of get and gets, behind more of which some releases find none. Measured (1.6.45)."""
+
     read_buffer: int = 16384
     """Bytes: where a memcached that limits lines per read, not per line, can see no further. Measured."""
 

@@ -132,12 +132,19 @@ def parse(raw: bytes, rules: Rules) -> Request | Line | MetaStore | Said:
         clauses = (*clauses, "text.line.words")
     if not words or (traits.short_line == "error" and len(words[0]) < 2):
         return Answer(ERROR, False, (*clauses, "text.line.short"))
+    if len(line) > rules.limits.first_key and traits.long_retrieval == "get" and _far(line, words, rules):
+        return Elsewhere("a retrieval whose first key stands behind 65,532 bytes is refused by some releases")
     reader = rules.grammar.get(words[0])
     if reader is not None:
         return reader(words, clauses, rules)
     if words[0] == b"bget" and traits.bget == "alias":
         return _retrieval(words, (*clauses, "text.line.unknown"), rules)
     return _unknown(words, clauses, rules)
+
+
+def _far(line: bytes, words: tuple[bytes, ...], rules: Rules) -> bool:
+    """Whether the first key of a retrieval stands behind more bytes than that."""
+    return words[0] in (b"get", b"gets") and len(words) > 1 and len(scan.words(line[: rules.limits.first_key + 1])) == 1
 
 
 def _unwrap(raw: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:

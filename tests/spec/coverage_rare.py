@@ -61,6 +61,7 @@ WALKS: tuple[tuple[str, tuple[Event | bytes, ...]], ...] = (
     ("memcached-1.6.45", (CONNECT, b" verbosity 1\r\n")),
     ("memcached-1.6.45", (CONNECT, b"ms a 1\r\nxyz\r\n", b"ms a 1\r\nx\r\n", b"ms a 1 C5 I\r\nx\r\n")),
     ("memcached-1.6.45", (CONNECT, b"get " + LONG + b" noreply\r\n")),
+    ("memcached-1.6.45", (CONNECT, b"get" + b" " * 65530 + b"a\r\n")),
     ("memcached-1.6.45", (CONNECT, b"gat 0 a " + LONG + b"\r\n")),
     ("memcached-1.6.45", (CONNECT, b"set a \t 0 1\r\n")),
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mcspec
-from mcspec import Event, Happening, Now, Rules, State, World, step
+from mcspec import Event, Happening, Now, Rules, State, World, profiles, step
 from mcspec.connection import FRAMINGS, NAMES, TABLE
 
 if TYPE_CHECKING:
@@ -99,6 +99,18 @@ def test_events_out_of_place_change_nothing(event: Event) -> None:
     closed = feed(opened(), b"quit\r\n")[0].world
     after = step(closed, Happening(0, event, b"set a 0 0 1\r\n1\r\n"), NOW, SMALL)[0].world
     assert after.cache == closed.cache
+
+
+@pytest.mark.parametrize("profile", ["base", "memcached-1.6.45"])
+@pytest.mark.parametrize("word", [b"get", b"gets"])
+def test_a_first_key_far_behind(profile: str, word: bytes) -> None:
+    """A byte further, released servers differ: nothing is said. base finds it wherever it stands."""
+    rules = profiles.load(profile).rules
+    for offset in (65532, 65533):
+        (opened,) = step(World(), Happening(0, Event.CONNECT), NOW, rules)
+        line = word + b" " * (offset - len(word)) + b"a b\r\n"
+        outcomes = step(opened.world, Happening(0, Event.DATA, line), NOW, rules)
+        assert {one.unspecified is None for one in outcomes} == {profile == "base" or offset == 65532}
 
 
 def test_row_names_are_unique() -> None:
