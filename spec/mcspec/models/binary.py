@@ -12,23 +12,36 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mcspec.binary import Rows
-from mcspec.cache import Cache, bind
-from mcspec.connection import feed
-from mcspec.explore import Kind, Law, System
-from mcspec.machine import Conn, Context, Event
+from mcspec.explore import System
 from mcspec.models import Model
 from mcspec.models.binary_plants import PLANTS
-from mcspec.models.framed import NOW, Ask, Bounds, Held, Reply, Wire, built, law, ready, show
+from mcspec.models.framed import (
+    HIT,
+    MISS,
+    START,
+    TEXT,
+    UNIQUE,
+    Ask,
+    Bounds,
+    Held,
+    Reply,
+    Wire,
+    back,
+    built,
+    common,
+    law,
+    show,
+    shrunk,
+    start,
+    stored,
+)
 from mcspec.pattern import Framed, Piece
 from mcspec.rules import Rules
 
 NAME = "binary"
-HIT, TEXT, MISS, NONE = b"h", b"t", b"m", b"zzz"
-UNIQUE = 7
-"""The cas unique of `HIT`."""
-START: Held = ((HIT, b"5"), (TEXT, b"x"))
-KEY, VALUE, BODY = 3, 6, 2**30
-"""Bytes of the longest key, of the longest value of a key of one byte, and of the longest body."""
+NONE = b"zzz"
+BODY = 2**30
+"""Bytes of the longest body."""
 
 GET, SET, ADD, REPLACE, DELETE, INCR, DECR, QUIT, FLUSH, GETQ, NOOP, VERSION, GETK, GETKQ, APPEND, PREPEND, STAT = (
     range(0x11)
@@ -50,25 +63,6 @@ QUIET_MISS = {GET: GETQ, GETK: GETKQ, GAT: GATQ, GATK: GATKQ}
 """The opcode that is silent on a miss."""
 
 OK, NOT_FOUND, EXISTS, TOO_LARGE, INVALID, NOT_STORED, NON_NUMERIC, UNKNOWN = 0, 1, 2, 3, 4, 5, 6, 0x81
-
-
-def rules() -> Rules:
-    """The specification, with shrunk limits."""
-    found = Rules()
-    limits = found.limits
-    item = limits.item_header + limits.item_cas + len(HIT) + 1 + VALUE + 2
-    return found._replace(limits=limits._replace(key=KEY, item=item, body=BODY))
-
-
-def start(design: Rules) -> Cache:
-    """A cache with a counter, whose cas unique is known, and a text."""
-    context = Context(NOW, design._replace(protocol="ascii"), 0)
-    (opened,) = feed(Conn(), Event.CONNECT, b"", Cache(), context)
-    stored = b"set %s 0 0 1\r\n5\r\nset %s 0 0 1\r\nx\r\n" % (HIT, TEXT)
-    (turn,) = feed(opened.conn, Event.DATA, stored, Cache(), context)
-    found = bind(turn.cache, turn.cache.items[HIT].cas, UNIQUE)
-    assert found is not None  # nothing was bound before
-    return found
 
 
 def reply(pieces: tuple[Piece, ...]) -> Reply:
@@ -148,11 +142,6 @@ class Sent(NamedTuple):
             steady=self.steady,
             law=self.law,
         )
-
-
-def stored(key: bytes, value: bytes) -> Held:
-    """What the cache holds after a store."""
-    return tuple(sorted({**dict(START), key: value}.items()))
 
 
 INSIDE = struct.pack(">BBHBBHIIQ", 0x80, NOOP, 0, 0, 0, 0, 0, 0xBAD, 0)
@@ -291,43 +280,23 @@ LAWS = (
     law(
         NAME, "body", "Every byte of a body is stored or dropped with its request, once, and none is read as a header."
     ),
-    law(NAME, "stored", "A value is stored as it came, and nothing else is stored or lost.", "stored"),
-    law(
-        NAME,
-        "one-answer",
-        "A request that is not quiet has one answer, when it is there, and no byte another.",
-        "replies",
-    ),
+    law(NAME, "stored", "A value is stored as it came, and nothing else is stored or lost."),
+    law(NAME, "closes", "After a fault that closes the connection, and after quit, nothing that follows is read."),
+    *common(NAME, "request"),
     law(NAME, "quiet", "A quiet request is silent where its clause says so, and nowhere else."),
     law(NAME, "echo", "An answer brings back the opaque and the opcode of its request."),
-    law(NAME, "answers", "A request is answered as what it is."),
-    law(NAME, "accepts", "What fits and is right is not refused."),
-    law(NAME, "prompt", "A request that has come whole is dealt with before the server waits."),
-    law(NAME, "in-order", "Answers come in the order of their requests, of those in one chunk too."),
     law(NAME, "noop", "When noop is answered, all before it was; and it is answered as soon as it is there."),
-    law(NAME, "chunks", "A chunk does what its bytes do one by one, whatever state it finds."),
     law(
         NAME,
         "lengths",
         "Lengths that contradict each other, or are over a limit, are refused as that, and no others are.",
     ),
-    law(NAME, "order", "A length means what its client wrote, high byte first."),
     law(NAME, "magic", "A header without the magic of a request closes the connection without an answer."),
-    law(NAME, "closes", "After a fault that closes the connection, and after quit, nothing that follows is read."),
-    law(NAME, "owed", "What is owed is sent before the connection closes."),
-    law(NAME, "open", "No other request closes the connection."),
     law(NAME, "bounded", "No more is held than header, extras and key, or a value that fits."),
-    law(NAME, "end", "When the client ends, nothing is owed for what was half received."),
-    law(NAME, "closed", "Closed is final: whatever arrives changes neither connection nor cache and is not answered."),
-    Law(
-        "law.binary.ready",
-        Kind.AGAIN,
-        "From every state some bytes lead to where a header may begin, or to the end of the connection.",
-        ready,
-    ),
+    back(NAME, "ready", "a header"),
 )
 
-DESIGN = rules()
+DESIGN = shrunk(body=BODY)
 STARTED = start(DESIGN)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mcspec.arith import Span
-from mcspec.cache import Cache
+from mcspec.cache import Cache, bind
 from mcspec.connection import feed
 from mcspec.explore import Kind, Law, Move, System
 from mcspec.machine import Conn, Context, Event, State
@@ -28,6 +28,41 @@ Reply = tuple[int, ...]
 
 Held = tuple[tuple[bytes, bytes], ...]
 """Keys and values of a cache, by key."""
+
+HIT, TEXT, MISS = b"h", b"t", b"m"
+"""Keys: of a counter, of a text, of nothing."""
+
+UNIQUE = 7
+"""The cas unique of `HIT`."""
+
+START: Held = ((HIT, b"5"), (TEXT, b"x"))
+"""What the cache holds before every request."""
+
+KEY, VALUE = 3, 6
+"""Bytes of the longest key, and of the longest value of a key of one byte."""
+
+
+def shrunk(**limits: int) -> Rules:
+    """The specification, with limits so small that every side of each can be sent byte by byte, and these."""
+    found = Rules()
+    item = found.limits.item_header + found.limits.item_cas + len(HIT) + 1 + VALUE + 2
+    return found._replace(limits=found.limits._replace(key=KEY, item=item, **limits))
+
+
+def start(design: Rules) -> Cache:
+    """A cache with a counter, whose cas unique is known, and a text."""
+    context = Context(NOW, design._replace(protocol="ascii"), 0)
+    (opened,) = feed(Conn(), Event.CONNECT, b"", Cache(), context)
+    stored = b"set %s 0 0 1\r\n5\r\nset %s 0 0 1\r\nx\r\n" % (HIT, TEXT)
+    (turn,) = feed(opened.conn, Event.DATA, stored, Cache(), context)
+    found = bind(turn.cache, turn.cache.items[HIT].cas, UNIQUE)
+    assert found is not None  # nothing was bound before
+    return found
+
+
+def stored(key: bytes, value: bytes) -> Held:
+    """What the cache holds after a store."""
+    return tuple(sorted({**dict(START), key: value}.items()))
 
 
 class Ask(NamedTuple):
@@ -275,6 +310,38 @@ def ready(stream: Stream) -> bool:
 def law(model: str, name: str, words: str, wrong: str = "") -> Law:
     """The law that a move breaks if it is `wrong` in that way, which has the law's name unless it is told."""
     return Law(f"law.{model}.{name}", Kind.STATE, words, _right(wrong or name))
+
+
+def common(model: str, noun: str) -> tuple[Law, ...]:
+    """The laws of every protocol of this kind; `noun` is what it calls a request."""
+    return (
+        law(
+            model,
+            "one-answer",
+            f"A {noun} that is not quiet has one answer, when it is there, and no byte another.",
+            "replies",
+        ),
+        law(model, "answers", f"A {noun} is answered as what it is."),
+        law(model, "accepts", "What fits and is right is not refused."),
+        law(model, "prompt", f"A {noun} that has come whole is dealt with before the server waits."),
+        law(model, "in-order", f"Answers come in the order of their {noun}s, of those in one chunk too."),
+        law(model, "chunks", "A chunk does what its bytes do one by one, whatever state it finds."),
+        law(model, "order", "A length means what its client wrote, high byte first."),
+        law(model, "owed", "What is owed is sent before the connection closes."),
+        law(model, "open", f"No other {noun} closes the connection."),
+        law(model, "end", "When the client ends, nothing is owed for what was half received."),
+        law(
+            model,
+            "closed",
+            "Closed is final: whatever arrives changes neither connection nor cache and is not answered.",
+        ),
+    )
+
+
+def back(model: str, name: str, beginning: str) -> Law:
+    """The law that no state is stuck; `beginning` is what a request begins with."""
+    words = f"From every state some bytes lead to where {beginning} may begin, or to the end of the connection."
+    return Law(f"law.{model}.{name}", Kind.AGAIN, words, ready)
 
 
 def show(stream: Stream) -> str:

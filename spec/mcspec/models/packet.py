@@ -12,23 +12,36 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mcspec.arith import Span
-from mcspec.cache import Cache, bind
-from mcspec.connection import feed
-from mcspec.explore import Kind, Law, System
-from mcspec.machine import Conn, Context, Event
+from mcspec.explore import System
 from mcspec.models import Model
-from mcspec.models.framed import NOW, Ask, Bounds, Held, Reply, Wire, built, law, ready, show
+from mcspec.models.framed import (
+    HIT,
+    KEY,
+    MISS,
+    START,
+    TEXT,
+    UNIQUE,
+    Ask,
+    Bounds,
+    Held,
+    Reply,
+    Wire,
+    back,
+    built,
+    common,
+    law,
+    show,
+    shrunk,
+    start,
+    stored,
+)
 from mcspec.models.packet_plants import PLANTS
 from mcspec.pattern import Framed, Piece
 from mcspec.rules import Rules
 
 NAME = "packet"
-HIT, TEXT, MISS = b"h", b"t", b"m"
-UNIQUE = 7
-"""The cas unique of `HIT`."""
-START: Held = ((HIT, b"5"), (TEXT, b"x"))
-KEY, VALUE, DATA = 3, 6, 24
-"""Bytes of the longest key, of the longest value of a key of one byte, and of the most data of what is no store."""
+DATA = 24
+"""Bytes of the most data of what is no store."""
 
 OK, FOUND, NUMBER, SAID = 0x80, 0x81, 0x82, 0x83
 UNKNOWN, NOT_FOUND, EXISTS, NOT_STORED, INVALID, TOO_LARGE, NOT_NUMERIC, BAD_LENGTH = (
@@ -44,25 +57,6 @@ ONLY_LOUD = (NOOP, VERSION, STATS)
 WRONG_LENGTHS = (0, 1, 4, 2**30 + 1, 2**31 - 1, 2**31, 2**31 + 5, 2**32 - 1)
 SIZE = 2**30
 """Bytes of the longest packet."""
-
-
-def rules() -> Rules:
-    """The specification, with shrunk limits."""
-    found = Rules()
-    limits = found.limits
-    item = limits.item_header + limits.item_cas + len(HIT) + 1 + VALUE + 2
-    return found._replace(limits=limits._replace(key=KEY, packet_data=DATA, item=item, packet=SIZE))
-
-
-def start(design: Rules) -> Cache:
-    """A cache with a counter, whose cas unique is known, and a text."""
-    context = Context(NOW, design._replace(protocol="ascii"), 0)
-    (opened,) = feed(Conn(), Event.CONNECT, b"", Cache(), context)
-    stored = b"set %s 0 0 1\r\n5\r\nset %s 0 0 1\r\nx\r\n" % (HIT, TEXT)
-    (turn,) = feed(opened.conn, Event.DATA, stored, Cache(), context)
-    found = bind(turn.cache, turn.cache.items[HIT].cas, UNIQUE)
-    assert found is not None  # nothing was bound before
-    return found
 
 
 def packed(code: int, data: bytes = b"", length: int | None = None) -> bytes:
@@ -112,11 +106,6 @@ class Sent(NamedTuple):
             # The head of a store says that it is refused, at the latest with its key.
             holds = min(holds, 22 + KEY)
         return Ask(name, data, owed if told else None, len(data), max(holds, 5), self.leaves, quiet, steady=self.steady)
-
-
-def stored(key: bytes, value: bytes) -> Held:
-    """What the cache holds after a store."""
-    return tuple(sorted({**dict(START), key: value}.items()))
 
 
 def head(key: bytes, cas: int = 0, flags: int = 0, exptime: int = 0, keylen: int | None = None) -> bytes:
@@ -235,36 +224,16 @@ LAWS = (
         "bounded",
     ),
     law(NAME, "place", "A length is read where a packet begins, and nothing inside a packet is read as one.", "body"),
-    law(NAME, "order", "A length means what its client wrote, high byte first."),
     law(NAME, "length", "A length that no packet can have is refused as soon as it is there, and no other is."),
-    law(NAME, "in-order", "Answers come in the order of their packets, of those in one chunk too."),
     law(NAME, "framing", "The cache holds what the packets sent say, each carried out once and whole.", "stored"),
-    law(NAME, "answers", "A packet is answered as what it is."),
-    law(
-        NAME,
-        "one-answer",
-        "A packet that is not quiet is given one answer, when it is there, and no byte another.",
-        "replies",
-    ),
+    law(NAME, "closes", "After quit and after a wrong length the connection closes, and nothing behind is read."),
+    *common(NAME, "packet"),
     law(NAME, "quiet", "A quiet packet that has nothing to say says nothing, and one that has says it."),
     law(NAME, "echo", "An error gives back the code of its packet, and no other reply does."),
-    law(NAME, "accepts", "What fits and is right is not refused."),
-    law(NAME, "prompt", "A packet that has come whole is dealt with before the server waits."),
-    law(NAME, "chunks", "A chunk does what its bytes do one by one, whatever state it finds."),
-    law(NAME, "closes", "After quit and after a wrong length the connection closes, and nothing behind is read."),
-    law(NAME, "owed", "What is owed is sent before the connection closes."),
-    law(NAME, "open", "No other packet closes the connection."),
-    law(NAME, "end", "When the client ends, nothing is owed for what was half received."),
-    law(NAME, "closed", "Closed is final: whatever arrives changes neither connection nor cache and is not answered."),
-    Law(
-        "law.packet.progress",
-        Kind.AGAIN,
-        "From every state some bytes lead to where a packet may begin, or to the end of the connection.",
-        ready,
-    ),
+    back(NAME, "progress", "a packet"),
 )
 
-DESIGN = rules()
+DESIGN = shrunk(packet_data=DATA, packet=SIZE)
 STARTED = start(DESIGN)
 
 
