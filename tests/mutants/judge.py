@@ -8,8 +8,9 @@ A mutant is killed at a clause where that is among the clauses of the reply that
 tests the clause failed: what an earlier request did wrong may show only when a later one is answered.
 
 A mutant that raises ends its connection without the replies of that chunk, or leaves the datagram unanswered: that is
-what the server's loop does (a test shows it), and the specification judges it like any other end. One that hangs, or
-takes all the memory, is judged by what it said before that.
+what the server's loop does (a test shows it), and the specification judges it like any other end. Of one that cannot be
+imported, or does not start with the options of a conversation, every connection is closed and every datagram
+unanswered. One that hangs, or takes all the memory, is judged by what it said before that.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe
     from types import FrameType
 
+    from mcconform.blame import Refusal
     from mcconform.conversation import Conversation
     from mcconform.lockstep import Engine, EngineConnection, Factory
 
@@ -86,6 +88,37 @@ class Verdict(NamedTuple):
     shown: str
     raised: str
     seconds: float
+
+
+class _Absent:
+    """What clients find in place of a server that did not start; it is its own connection."""
+
+    now = 1_800_000_000.0
+    closed = True
+
+    def advance(self, seconds: float) -> None:
+        """Nothing happens."""
+
+    def open(self) -> _Absent:
+        """Nobody accepts."""
+        return self
+
+    def datagram(self, data: bytes) -> list[bytes]:  # noqa: ARG002
+        """Nobody answers."""
+        return []
+
+    def send(self, chunk: bytes) -> None:
+        """Nobody reads."""
+
+    def receive(self) -> bytes:
+        """Nobody has written."""
+        return b""
+
+    def half_close(self) -> None:
+        """Nothing is open."""
+
+    def reset(self) -> None:
+        """Likewise."""
 
 
 class _TimeUp(BaseException):
@@ -251,7 +284,7 @@ def _child(pipe: Pipe, module: str, text: str, clause: str, streams: int, limit:
     hangs: list[str] = []
     try:
         signal.setitimer(signal.ITIMER_PROF, STUCK)
-        create = loader.factory(module, text)
+        create = _imported(module, text)
         mixed = clause.partition(".")[0] in OTHERS if clause else module in loader.OTHERS
         for number, stream in enumerate(conversations(clause, streams, mixed=mixed)):
             if hangs and number % STRIDE:
@@ -280,6 +313,19 @@ def _child(pipe: Pipe, module: str, text: str, clause: str, streams: int, limit:
         pipe.send((CRASHED, "", f"{type(failure).__name__}: {failure}", ""))
 
 
+def _imported(module: str, text: str) -> Factory:
+    """How to start the mutant; one that cannot be imported does not start."""
+    try:
+        return loader.factory(module, text)
+    except Exception as failure:  # noqa: BLE001 - whatever a mutant raises
+        reason = failure
+
+    def create(_options: object) -> Engine:
+        raise reason
+
+    return create
+
+
 def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tuple[str, ...], str]:
     """The clauses of the reply that was refused, the most specific last, and what the mutant raised.
 
@@ -288,7 +334,9 @@ def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tupl
     try:
         engine = start(create, stream)
     except Exception as failure:  # noqa: BLE001 - a mutant that does not start with these options
-        return (), f"{type(failure).__name__}: {failure}"
+        found = judge(stream, _Absent(), options.apply(Rules(), stream.options))
+        raised = f"{type(failure).__name__}: {failure}"
+        return () if found is None or found.refusal is None else _named(found.refusal), raised
     if not control:
         said = Said(engine).run(stream)
         expected = _control(stream)
@@ -304,4 +352,8 @@ def _look(stream: Conversation, create: Factory, *, control: bool) -> tuple[tupl
         return (), ""
     if found.refusal is None:
         return (), found.error
-    return found.refusal.clauses or (found.refusal.clause,), found.error
+    return _named(found.refusal), found.error
+
+
+def _named(refusal: Refusal) -> tuple[str, ...]:
+    return refusal.clauses or (refusal.clause,)

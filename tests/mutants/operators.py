@@ -176,7 +176,7 @@ def _skipped(tree: ast.Module, tuning: frozenset[int], tuned: frozenset[str]) ->
         if isinstance(node, ast.FunctionDef) and [arg.arg for arg in node.args.args][-1:] == ["out"]:
             # Handlers of commands return how much they have sent, which sets the pace and no answer.
             dead += [inner for inner in ast.walk(node) if isinstance(inner, ast.Return) and not _calls(inner)]
-        if _unseen(node):
+        if _unseen(node) or _asks(node):
             dead.append(node)
         if isinstance(node, ast.Compare | ast.AugAssign) and any(name in tuned for name in _names(node)):
             dead.append(node)  # it chooses between two ways to the same answer
@@ -202,6 +202,13 @@ def _unseen(node: ast.AST) -> bool:
 def _observes(test: ast.AST) -> bool:
     """Whether a condition asks if anybody looks on."""
     return any(word in ast.unparse(test) for word in _HOOKS)
+
+
+def _asks(node: ast.AST) -> bool:
+    """Whether an expression is no more than the question if a test of the process, or a watcher, looks on."""
+    if isinstance(node, ast.Compare):
+        return ast.unparse(node.left).removeprefix("self.") in _HOOKS
+    return isinstance(node, ast.UnaryOp) and ast.unparse(node.operand).endswith("observer.active")
 
 
 def _calls(node: ast.AST) -> bool:

@@ -7,8 +7,9 @@
 
 A kill is a failure at a named clause; of a hand-written mutant, at the clause that it is meant to break. Where the
 engine raises, the specification judges what the server's loop makes of that: the connection ends without the replies
-of the chunk, or the datagram stays unanswered. That kills an operator mutant, which was not made to raise, where a
-reply was owed; it kills no hand-written one. A mutant that only hangs, or cannot be imported, is no kill.
+of the chunk, or the datagram stays unanswered; where it does not even start, nobody answers. That kills an operator
+mutant, which was not made to raise, where a reply was owed; it kills no hand-written one. A mutant that only hangs is
+no kill.
 Those that live are listed in `survivors.txt`, and clauses that no mutant can break in `unkillable.txt`, each with the
 reason. The rate without the survivors that are equivalent, by the list, is printed too, and decides nothing.
 Exit code 1 if a hand-written mutant survives, if less than 90 % of all operator mutants are killed, or if the unmutated

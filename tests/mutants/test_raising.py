@@ -84,3 +84,11 @@ def test_it_kills_what_was_not_made_to_raise() -> None:
     assert killed.how == KILLED
     assert killed.raised.startswith("RuntimeError")
     assert try_out("meta", text, mutant.clause, streams=0).how == CRASHED
+
+
+def test_nobody_answers_where_the_server_does_not_start() -> None:
+    """Nor can a hand-written mistake be that."""
+    killed = try_out("meta", "raise RuntimeError", streams=0)
+    assert killed.how == KILLED
+    assert killed.raised.startswith("RuntimeError")
+    assert try_out("meta", "raise RuntimeError", "meta.mg.hit", streams=0).how == CRASHED
