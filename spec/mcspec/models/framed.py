@@ -163,9 +163,10 @@ class Automaton:
         """What came of the rest of a request byte by byte, so that every byte is fed once."""
 
     def fed(self, conn: Conn, event: Event, chunk: bytes, cache: Cache) -> Said:
-        """The one outcome of an event."""
+        """The one outcome of an event; where nothing is said of it, which no request of a menu is for, the end."""
         (turn,) = feed(conn, event, chunk, cache, self.context)
-        return Said(turn.conn, turn.cache, tuple(self.wire.reply(one.pieces) for one in turn.owed if one.pieces))
+        after = turn.conn if turn.unspecified is None else Conn(State.CLOSED, protocol=turn.conn.protocol)
+        return Said(after, turn.cache, tuple(self.wire.reply(one.pieces) for one in turn.owed if one.pieces))
 
     def folded(self, conn: Conn, data: bytes, at: int, cache: Cache) -> Said:
         """What comes of the bytes of `data` from the one at `at` on, one by one."""
