@@ -11,6 +11,7 @@ from mcspec.actions import drop, farewell, ignore
 from mcspec.arith_frames import BODY_LONG, CONTRADICTS, HEADER, KEY_LONG, SOUND, WAIT
 from mcspec.machine import BINARY, Conn, Context, Event, State, Turn
 from mcspec.models import Plant
+from mcspec.models.framing_plants import function, never
 from mcspec.pattern import Owed
 from mcspec.rows_binary import (
     answer_swallowed,
@@ -73,7 +74,7 @@ def _class(change: Callable[[int, int, int, int], int]) -> Callable[[Rules], Rul
         found = arith_frames.header_class(held, magic, keylen, extlen, bodylen, **limits)
         return found if found == WAIT else change(found, keylen, extlen, bodylen)
 
-    return _function(header_class=judged)
+    return function(header_class=judged)
 
 
 def size_first(found: int, keylen: int, _extlen: int, bodylen: int) -> int:
@@ -184,7 +185,7 @@ def _of(changed: Callable[[binary.Request], binary.Request]) -> Callable[[Rules]
         found = binary.read(data, rules)
         return changed(found) if isinstance(found, binary.Request) else found
 
-    return _function(read=read)
+    return function(read=read)
 
 
 def _quiet(opcode: int, *, quiet: bool) -> Callable[[Rules], Rules]:
@@ -245,11 +246,6 @@ def _last_word(action: Action) -> Action:
     return lambda turn, context: tuple(a._replace(owed=(word,)) for a in action(turn, context))
 
 
-def never(_conn: Conn, _context: Context) -> bool:
-    """Holds never."""
-    return False
-
-
 def _planted(rules: Rules, state: State, event: Event, old: str, **changes: Any) -> Rules:
     return rules.planted(state, event, old, protocol=BINARY, **changes)
 
@@ -260,10 +256,6 @@ def _at(state: State, event: Event, old: str, **changes: Any) -> Callable[[Rules
 
 def _turn(state: State, old: str, **changes: Any) -> Callable[[Rules], Rules]:
     return _at(state, Event.TURN, old, **changes)
-
-
-def _function(**functions: Any) -> Callable[[Rules], Rules]:
-    return lambda rules: rules.replaced(**functions)
 
 
 def _limit(**limits: int) -> Callable[[Rules], Rules]:
@@ -281,8 +273,8 @@ PLANTS = tuple(
     for name, law, alter in (
         ("the body's length goes low byte first", "order", _field(8, 4)),
         ("the key's length goes low byte first", "lengths", _field(2, 2)),
-        ("a request is looked at without its key", "body", _function(header_need=header_only)),
-        ("a request is looked at without its extras", "body", _function(header_need=without_extras)),
+        ("a request is looked at without its key", "body", function(header_need=header_only)),
+        ("a request is looked at without its extras", "body", function(header_need=without_extras)),
         ("a request is held with its body", "bounded", _HEAD("head_here", guard=with_body)),
         ("a long key is told before a contradiction", "lengths", _class(size_first)),
         ("a body may be shorter than its parts", "lengths", _class(body_may_be_shorter)),
@@ -291,15 +283,15 @@ PLANTS = tuple(
         ("keys have no limit", "lengths", _class(any_key)),
         ("the longest key is refused", "open", _limit(key=-1)),
         ("a value that just fits is refused", "accepts", _limit(item=-1)),
-        ("a value has no limit", "bounded", _function(fits=lambda *_: True)),
-        ("extras count as value", "prompt", _function(value_length=lambda key, _, body: body - key)),
+        ("a value has no limit", "bounded", function(fits=lambda *_: True)),
+        ("extras count as value", "prompt", function(value_length=lambda key, _, body: body - key)),
         ("a response is taken for a request", "magic", _HEAD("magic_wrong", guard=magic_is_ignored)),
         ("a wrong magic is answered", "magic", _HEAD("magic_wrong", action=answer_magic)),
         ("a wrong magic loses what is owed", "owed", _HEAD("magic_wrong", action=hang_up_first)),
-        ("longer extras are let in", "answers", _function(extras_right=lambda has, due, **_: has >= due)),
-        ("shorter extras are let in", "closes", _function(extras_right=lambda has, due, **_: has <= due)),
-        ("a key may be missing", "closes", _function(key_right=lambda *_: True)),
-        ("what is behind a key is read as a header", "closes", _function(body_right=lambda *_, **__: True)),
+        ("longer extras are let in", "answers", function(extras_right=lambda has, due, **_: has >= due)),
+        ("shorter extras are let in", "closes", function(extras_right=lambda has, due, **_: has <= due)),
+        ("a key may be missing", "closes", function(key_right=lambda *_: True)),
+        ("what is behind a key is read as a header", "closes", function(body_right=lambda *_, **__: True)),
         ("a value ends a byte early", "body", _PARSE("expect_body", action=_need(expect_body, lambda n: n - 1))),
         ("a value waits for a byte more", "prompt", _PARSE("expect_body", action=_need(expect_body, lambda n: n + 1))),
         ("dropping ends a byte early", "body", _PARSE("expect_rest", action=_need(expect_rest, lambda n: n - 1))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -147,6 +148,11 @@ def stay(turn: Turn, context: Context) -> tuple[Turn, ...]:
 def never(_conn: Conn, _context: Context) -> bool:
     """Holds never."""
     return False
+
+
+def function(**functions: Any) -> Callable[[Rules], Rules]:
+    """A function of the record replaced."""
+    return lambda rules: rules.replaced(**functions)
 
 
 def _turn(state: State, old: str, **changes: Any) -> Any:

@@ -11,6 +11,7 @@ from mcspec.actions import drop, ignore
 from mcspec.arith_frames import FRAMED, LENGTH, SHORTEST, UNSEEN
 from mcspec.machine import PACKET, Conn, Context, Event, State, Turn
 from mcspec.models import Plant
+from mcspec.models.framing_plants import function, never
 from mcspec.pattern import Owed
 from mcspec.rows_packet import abandon, cut_packet, execute_packet, packet_ready, refuse_length
 from mcspec.rules import Rules
@@ -161,11 +162,6 @@ def refuse_first(turn: Turn, context: Context) -> Turns:
     return tuple(a._replace(owed=a.owed[len(turn.owed) :]) for a in refuse_length(turn, context))
 
 
-def never(_conn: Conn, _context: Context) -> bool:
-    """Holds never."""
-    return False
-
-
 def _planted(rules: Rules, state: State, event: Event, old: str, **changes: Any) -> Rules:
     return rules.planted(state, event, old, protocol=PACKET, **changes)
 
@@ -182,10 +178,6 @@ def _executes(action: Callable[[Turn, Context], Turns]) -> Callable[[Rules], Rul
         return _planted(rules, State.SWALLOW, Event.TURN, "block_here", action=action)
 
     return alter
-
-
-def _function(**functions: Any) -> Callable[[Rules], Rules]:
-    return lambda rules: rules.replaced(**functions)
 
 
 def _command(code: int, **changes: Any) -> Callable[[Rules], Rules]:
@@ -219,17 +211,17 @@ PLANTS = tuple(
     Plant(name, f"law.packet.{law}", alter)
     for name, law, alter in (
         ("lengths go low byte first", "order", low_byte_first),
-        ("a packet may lack its code", "length", _function(packet_class=at_least_four)),
-        ("a packet may be a byte too long", "length", _function(packet_class=one_more)),
-        ("the longest packet is refused", "length", _function(packet_class=one_less)),
-        ("a length is a signed number", "length", _function(packet_class=signed)),
-        ("a length is judged with its code", "length", _function(packet_class=with_its_code)),
+        ("a packet may lack its code", "length", function(packet_class=at_least_four)),
+        ("a packet may be a byte too long", "length", function(packet_class=one_more)),
+        ("the longest packet is refused", "length", function(packet_class=one_less)),
+        ("a length is a signed number", "length", function(packet_class=signed)),
+        ("a length is judged with its code", "length", function(packet_class=with_its_code)),
         ("a wrong length does not close", "length", _turn(State.PARSE_CMD, "length_wrong", action=read_on)),
         ("what is refused is held to its end", "bounds", _CUT(guard=whole_only)),
-        ("a value has no limit", "bounds", _function(fits=lambda *_: True)),
+        ("a value has no limit", "bounds", function(fits=lambda *_: True)),
         ("a value that just fits is refused", "accepts", _limit(item=-1)),
         ("the longest key is refused", "accepts", _limit(key=-1)),
-        ("the key counts as value", "accepts", _function(packet_value=lambda data, _: data - arith_frames.STORE_HEAD)),
+        ("the key counts as value", "accepts", function(packet_value=lambda data, _: data - arith_frames.STORE_HEAD)),
         ("a packet waits for the next one", "prompt", _CUT(guard=one_byte_more)),
         ("one packet a read", "chunks", one_a_read),
         ("dropping ends a byte early", "place", _CUT(action=_cut(lambda need: need - 1))),
