@@ -5,49 +5,58 @@ One JSON object a line, self-contained::
     {"id", "clauses", "profile", "options", "clock", "flushes", "note", "steps": [STEP, ...]}
 
 A STEP is one of those of a Conversation (``send`` with ``conn`` and ``cuts``, ``open``, ``advance``, ``half-close``,
-``reset``, ``close``; a send is always a list of parts), or::
+``reset``, ``close``; a send is always a list of parts), ``{"pause": SECONDS}``, in which the server reads part of a
+request before another connection goes on (no answer can tell that it has), or::
 
-    {"settle": CONN, "sentinel": BOOL, "end": BOOL, "allow": [{"text": LITERAL} or {"regex": PATTERN}, ...]}
+    {"settle": CONN, "end": BOOL, "allow": [{"text": LITERAL} or {"regex": PATTERN, "uniques": [UNIQUE, ...]}, ...]}
 
-It says what may have come on CONN since its last ``settle``.  With ``sentinel`` the runner first sends ``version`` CR
-LF, reads up to its answer, ``VERSION ...`` CR LF, and compares what stands before it; without, it reads until an
-allowed output has come.  With ``end`` the server closes the connection after the output.  Text and patterns are
-latin-1, a pattern matches the whole output.  ``flushes`` says that it empties the server or changes it for everybody
-(``lru``, ``cache_memlimit`` ...).  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in
-seconds) or ``exact`` (only for an injected clock); the allowed outputs of ``moving`` know that a server's clock ticks
-in whole seconds.  ``{"cas": KEY}`` in a send stands for the last cas unique that a reply showed together with KEY: a
-VALUE line, an ME line, or a meta reply with ``k`` and ``c``.  Keys begin with ``mcspec``, in base64 ``bWNzcGVj``, for
-which a runner may put another prefix of six bytes.
+It says what may have come on CONN since its last ``settle``: the runner reads until an allowed output has come.  With
+``end`` the server closes the connection after it.  Text and patterns are latin-1, a pattern matches the whole output.
+Where nothing more may be owed, a request that asks for nothing but an answer has been put before it, so that no runner
+waits for silence.  The n-th group of a pattern captures the n-th UNIQUE, ``{"unique": NAME}``: a cas unique in decimal,
+or with ``"encoding": "u64"`` in eight bytes, the most significant first.  One NAME is one number wherever a vector
+shows it; in a send it stands for that number plus ``offset``.
 
-The export holds text, classic and meta.  Vectors that speak binary, packets or datagrams are left out, and the command
-says so: where cas uniques stand in their replies, only a runner that reads headers could tell.
+``flushes`` says that it empties the server, changes it for everybody (``lru``, ``cache_memlimit`` ...) or works on keys
+without the prefix.  ``clock`` is ``none``, ``moving`` (there are ``advance`` steps, in seconds) or ``exact`` (only for
+an injected clock); the allowed outputs of ``moving`` know that a server's clock ticks in whole seconds.  All other keys
+begin with ``mcspec``, in base64 ``bWNzcGVj``, for which a runner may put another prefix of six bytes.
+
+Vectors that need datagrams, or a reader that stops, are left out, and the command says so.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mcconform import options, safety
 from mcconform.conversation import (
+    PREFIX,
+    PREFIX_BASE64,
     Advance,
+    CasRef,
     Close,
     Conversation,
     Datagram,
     HalfClose,
     Open,
+    Part,
     Reset,
     Resume,
     Send,
     Settle,
     Step,
     StopReading,
+    rename,
     width,
 )
 from mcconform.jsonform import to_record
 from mcconform.observed import Uniques
+from mcconform.sentinels import Sentinels
 from mcconform.targets.tcp import SLACK, TICK
 from mcspec import Event, Happening, Now, Owed, Rules, State, Unique, World, idle, regex, step
 from mcspec import cache as spec_cache
@@ -67,6 +76,9 @@ MOST_OUTPUT = 65536
 
 MOST_LIVES = 64
 
+PAUSE = 0.02
+"""Seconds that a server is given to read part of a request."""
+
 SPACING = 1000
 """Between the numbers that stand for two cas uniques: an offset of a reference never meets another item's."""
 
@@ -77,14 +89,14 @@ class UnfitError(ValueError):
 
 @dataclass
 class _Live:
-    """One allowed world, and what it has said since the last settle."""
+    """One allowed world, what it has said since the last settle, and the cas uniques that it has shown."""
 
     world: World
+    uniques: Uniques
     said: dict[int, list[Owed]] = field(default_factory=dict)
-    uniques: Uniques = field(default_factory=Uniques)
 
     def copy(self) -> _Live:
-        return _Live(self.world, {conn: list(owed) for conn, owed in self.said.items()}, self.uniques.copy())
+        return _Live(self.world, self.uniques.copy(), {conn: list(owed) for conn, owed in self.said.items()})
 
     def see(self, conn: int, said: list[Owed]) -> None:
         """The client has read this: every cas unique in it becomes a number, in the order of the stores."""
@@ -94,7 +106,8 @@ class _Live:
                 data += piece
             elif isinstance(piece, Unique):
                 cache = spec_cache.bind(cache, piece.symbol, piece.symbol * SPACING) or cache
-                data += b"%d" % (piece.symbol * SPACING)
+                number = piece.symbol * SPACING
+                data += number.to_bytes(piece.size, "big") if piece.size else b"%d" % number
             elif isinstance(piece, Span):
                 data += b"%d" % piece.lo  # some number: it is no cas unique
             elif isinstance(piece, OneOf):
@@ -110,10 +123,11 @@ class _Live:
 class _Walk:
     """Steps every allowed world through a conversation."""
 
-    def __init__(self, rules: Rules, *, exact: bool, epoch: float = EPOCH) -> None:
-        self.rules = rules
-        self.exact = exact
-        self.lives = [_Live(World())]
+    def __init__(self, conversation: Conversation, rules: Rules, epoch: float) -> None:
+        self.rules = options.apply(rules, conversation.options)
+        self.exact = conversation.exact
+        self.sentinels = Sentinels(conversation)
+        self.lives = [_Live(World(), Uniques(packets=conversation.packets))]
         self.time = epoch
         self.dated = False
         self.open: dict[int, None] = {}
@@ -130,6 +144,7 @@ class _Walk:
             chunk = b""
             if step_ is not None:
                 chunk = b"".join(live.uniques.bind(part, self.time) for part in step_.parts)
+                live.uniques.sent(conn, chunk)
             for outcome in step(live.world, Happening(conn, event, chunk), self.now(), self.rules):
                 if outcome.unspecified is not None:
                     raise UnfitError(outcome.unspecified)
@@ -162,7 +177,9 @@ class _Walk:
         if isinstance(step_, Datagram):
             raise UnfitError("it needs UDP")
         if self.last is not None and self.last != step_.conn:
-            self.settle(self.last, sentinel=False)
+            self.settle(self.last, ask=False)
+            if not self.boundary(self.last):
+                self.steps.append({"pause": PAUSE})
         self.last = step_.conn
         self.connect(step_.conn)
         self.act(step_)
@@ -172,48 +189,57 @@ class _Walk:
         if isinstance(step_, Open):
             self.steps.append({"open": step_.conn})
         elif isinstance(step_, Send):
-            self.happen(step_.conn, Event.DATA, step_)
-            record = dict(_record(step_))
-            sent = record["send"]
-            record["send"] = sent if isinstance(sent, list) else [sent]
-            self.steps.append(record)
+            self.send(step_)
         elif isinstance(step_, HalfClose):
             self.happen(step_.conn, Event.EOF)
             self.steps.append({"half-close": step_.conn})
         else:
-            self.settle(step_.conn, sentinel=False)
+            self.settle(step_.conn, ask=False)
             self.happen(step_.conn, Event.RESET)
             self.gone.add(step_.conn)
             self.steps.append(dict(_record(step_)))
 
-    def settle(self, conn: int, *, sentinel: bool = True) -> None:
-        """Note what may have come on a connection by now."""
+    def send(self, step_: Send) -> None:
+        """Write on a connection; where a reference stands for another number in another world, nothing can."""
+        shown = {json.dumps([_part(part, live.uniques) for part in step_.parts]) for live in self.lives}
+        if len(shown) > 1:
+            raise UnfitError("which cas unique it means depends on what the server chose")
+        self.happen(step_.conn, Event.DATA, step_)
+        self.steps.append({**_record(step_), "send": json.loads(shown.pop())})
+
+    def boundary(self, conn: int) -> bool:
+        """Whether no request is under way on a connection."""
+        return all(idle(live.world.conns.find(conn)) for live in self.lives)
+
+    def settle(self, conn: int, *, ask: bool = True) -> None:
+        """Note what may have come on a connection by now; `ask` for an answer, where one may."""
         if conn in self.gone or conn not in self.open:
             return
         states = {live.state(conn) for live in self.lives}
         if self.rules.traits.prompt != "always" and states & {State.NREAD, State.SWALLOW}:
             # What is owed may be held back here: it is looked at when the value is over.
             return
-        boundary = all(idle(live.world.conns.find(conn)) for live in self.lives)
+        boundary = self.boundary(conn)
         if not boundary and State.CLOSED in states and len(states) > 1:
             raise UnfitError("it may or may not close")
+        if boundary and ask:
+            self.send(Send(conn, (self.sentinels.request(conn),)))
+            states = {live.state(conn) for live in self.lives}
         ended = states == {State.CLOSED}
-        allowed: dict[str, Mapping[str, str]] = {}
+        allowed: dict[str, Mapping[str, object]] = {}
         for live in self.lives:
             said = live.said.pop(conn, [])
-            key, one = _output(said)
-            allowed[key] = one
+            one = _output(said)
+            allowed[json.dumps(one)] = one
             shown = [piece for owed in said for piece in owed.pieces if isinstance(piece, Span)]
             # Only a unix time can be further away than the longest relative exptime.
             self.dated = self.dated or any(span.lo > self.rules.limits.relative for span in shown)
             live.see(conn, said)
-        if allowed.keys() == {""} and not sentinel and not ended:
+        if list(allowed.values()) == [{"text": ""}] and not ask and not ended:
             return
         if ended:
             self.gone.add(conn)
-        self.steps.append(
-            {"settle": conn, "sentinel": sentinel and boundary, "end": ended, "allow": list(allowed.values())}
-        )
+        self.steps.append({"settle": conn, "end": ended, "allow": list(allowed.values())})
 
 
 def _say(live: _Live, conn: int, owed: tuple[Owed, ...]) -> list[_Live]:
@@ -236,19 +262,21 @@ def _lossy(live: _Live, conn: int) -> Iterator[_Live]:
     yield live
 
 
-def _output(said: list[Owed]) -> tuple[str, Mapping[str, str]]:
+def _output(said: list[Owed]) -> Mapping[str, object]:
     """The output as literal text, or as a pattern if it holds something that the server chooses."""
     pieces = tuple(piece for owed in said for piece in owed.pieces)
     if all(isinstance(piece, bytes) for piece in pieces):
         text = b"".join(piece for piece in pieces if isinstance(piece, bytes)).decode("latin-1")
         if len(text) > MOST_OUTPUT:
             raise UnfitError("its output is too large")
-        return text, {"text": text}
+        return {"text": text}
     pattern = regex(pieces)
     if len(pattern) > 2 * MOST_OUTPUT:
         raise UnfitError("its output is too large")
-    re.compile(pattern)
-    return pattern, {"regex": pattern}
+    uniques = [piece for piece in pieces if isinstance(piece, Unique)]
+    assert re.compile(pattern).groups == len(uniques)  # each captures its number, nothing else does
+    encoded = [{"unique": piece.symbol, **({"encoding": "u64"} if piece.size else {})} for piece in uniques]
+    return {"regex": pattern, "uniques": encoded}
 
 
 def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[str, object]:
@@ -260,23 +288,34 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
     walk = _walked(conversation, rules, EPOCH)
     if walk.dated and walk.steps != _walked(conversation, rules, LATER).steps:
         raise UnfitError("it shows how far away a date is")
+    spoken = {conversation.speech(conn) for conn in conversation.connections}
+    if spoken != {"text"} and not _renamable(conversation, rules, walk):
+        raise UnfitError("part of a key's prefix stands alone in it")
     return {
         "id": conversation.id,
         "clauses": list(conversation.clauses),
         "profile": profile,
         "options": list(conversation.options),
         "clock": conversation.clock,
-        "flushes": safety.changes(conversation),
+        "flushes": safety.changes(conversation) or safety.danger(conversation) is not None,
         "note": conversation.note,
         "steps": walk.steps,
     }
 
 
+def _renamable(conversation: Conversation, rules: Rules, walk: _Walk) -> bool:
+    """Whether another prefix, put in by text, makes what the specification says of that prefix.
+
+    Lengths of fields that are off can cut a key anywhere; no command of text does.
+    """
+    other = b"q" * len(PREFIX)
+    by_text = json.dumps(walk.steps).replace(PREFIX.decode(), other.decode())
+    by_text = by_text.replace(PREFIX_BASE64.decode(), b64encode(other).decode())
+    return by_text == json.dumps(_walked(rename(conversation, other), rules, EPOCH).steps)
+
+
 def _walked(conversation: Conversation, rules: Rules, epoch: float) -> _Walk:
-    spoken = {conversation.speech(conn) for conn in conversation.connections}
-    if spoken - {"text"} or conversation.datagrams:
-        raise UnfitError("it speaks more than text over a stream")
-    walk = _Walk(options.apply(rules, conversation.options), exact=conversation.exact, epoch=epoch)
+    walk = _Walk(conversation, rules, epoch)
     for step_ in _joined(conversation.steps):
         walk.take(step_)
     for conn in list(walk.open):
@@ -306,6 +345,22 @@ def _joined(steps: tuple[Step, ...]) -> list[Step]:
 
 def _all_bytes(step_: Send) -> bool:
     return all(isinstance(part, bytes) for part in step_.parts)
+
+
+def _part(part: Part, uniques: Uniques) -> object:
+    """A part of a send; a reference by the name of what it means, or the number that it is while nothing was shown."""
+    if not isinstance(part, CasRef):
+        return _sent(part)[0]
+    found = uniques.bind(replace(part, offset=0, encoding="decimal"), 0)
+    if found == b"0":
+        return uniques.bind(part, 0).decode("latin-1")
+    encoding = {"encoding": part.encoding} if part.encoding != "decimal" else {}
+    return {"unique": int(found) // SPACING, "offset": part.offset, **encoding}
+
+
+def _sent(part: Part) -> list[object]:
+    sent = _record(Send(0, (part,)))["send"]
+    return sent if isinstance(sent, list) else [sent]
 
 
 def _record(step_: Step) -> Mapping[str, object]:

@@ -1,6 +1,8 @@
-"""Runs vectors exported by `mcspec vectors export`: `python run_vectors.py HOST:PORT vectors.jsonl [--flush]`.
+"""Runs vectors of `mcspec vectors export`: `python run_vectors.py HOST:PORT vectors.jsonl [--flush] [OPTION...]`.
 
-`--flush` allows vectors that flush or reconfigure the server. Prints what fails and a summary; exits 1 if any failed.
+`--flush` allows vectors that flush or reconfigure the server, or work on keys of any name. OPTION... are those that the
+server was started with, like -B packet: vectors that need others are skipped. Prints what fails and a summary; exits 1
+if any failed.
 """
 
 # ruff: noqa: ANN001, ANN002, ANN201, ANN204, D102, D103 - as short as it would be in another language
@@ -9,27 +11,11 @@ import re
 import socket
 import sys
 import time
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from itertools import pairwise
 from pathlib import Path
 
 TIMEOUT = 5.0
-SHOWN = re.compile(
-    rb"(?s)VALUE (?P<key>\S+) \d+ (?P<size>\d+)(?: (?P<unique>\d+))?|ME (?P<me>\S+) .*cas=(?P<cas>\d+) .*"
-    rb"|(?:VA (?P<length>\d+)|HD|EX|NF|NS)(?P<flags> .*)?|.*"
-)
-
-
-def uniques(data, seen):
-    """Remember the last cas unique shown with each key; values are skipped, whatever they look like."""
-    at = 0
-    while (end := data.find(b"\r\n", at)) >= 0:
-        shown = SHOWN.fullmatch(data, at, end)
-        flags = {word[:1]: word[1:] for word in (shown["flags"] or b"").split()}
-        key, unique = shown["key"] or shown["me"] or flags.get(b"k"), shown["unique"] or shown["cas"] or flags.get(b"c")
-        if key and unique and unique != b"0":
-            seen[b64decode(key) if b"b" in flags else key] = int(unique)
-        at = end + 2 + int(shown["size"] or shown["length"] or -2) + 2
 
 
 class Runner:
@@ -50,10 +36,11 @@ class Runner:
             return part.encode("latin-1")
         if "repeat" in part:
             return part["repeat"].encode("latin-1") * part["times"]
-        if "time" in part:
-            return b"%d" % (time.time() + part["time"])
-        offset = part.get("offset", 0)
-        return b"%d" % (self.seen.get(part["cas"].encode("latin-1"), -offset) + offset)
+        number = int(time.time()) + part["time"] if "time" in part else self.seen[part["unique"]] + part["offset"]
+        if "encoding" not in part:
+            return b"%d" % max(0, number)
+        size = int(part["encoding"][1:]) // 8
+        return (number % 256**size).to_bytes(size, "big")
 
     def send(self, step):
         conn = step.get("conn", 0)
@@ -75,21 +62,24 @@ class Runner:
         self.data[conn] += more
         return bool(more)
 
+    def allowed(self, one, text):
+        """Whether this is the output; cas uniques that it shows for the first time are remembered."""
+        if "text" in one:
+            return text == one["text"]
+        found = re.fullmatch(one["regex"], text)
+        for unique, shown in zip(one["uniques"], found.groups() if found else (), strict=False):
+            number = int.from_bytes(shown.encode("latin-1"), "big") if "encoding" in unique else int(shown)
+            if self.seen.setdefault(unique["unique"], number) != number:
+                return False
+        return found is not None
+
     def settle(self, step):
         """An error message, or None if what came is allowed."""
         conn, more = step["settle"], True
-        if step["sentinel"]:
-            self.socket(conn).sendall(b"version\r\n")
         while True:
-            text, version = self.data.get(conn, b"").decode("latin-1"), True
-            if step["sentinel"]:
-                version = re.search(r"(?:^|\n)(VERSION [^\r\n]*\r\n)$", text)
-                text = text[: version.start(1)] if version else text
-            fits = version and any(
-                re.fullmatch(one["regex"], text) if "regex" in one else text == one["text"] for one in step["allow"]
-            )
+            text = self.data.get(conn, b"").decode("latin-1")
+            fits = any(self.allowed(one, text) for one in step["allow"])
             if fits and (not step["end"] or more is False):
-                uniques(text.encode("latin-1"), self.seen)
                 self.data[conn] = b""
                 return None
             if not more:
@@ -103,8 +93,8 @@ class Runner:
             return self.settle(step)
         elif "open" in step:
             self.socket(step["open"])
-        elif "advance" in step:
-            time.sleep(step["advance"])
+        elif "advance" in step or "pause" in step:
+            time.sleep(step.get("advance", step.get("pause")))
         elif "half-close" in step:
             self.socket(step["half-close"]).shutdown(socket.SHUT_WR)
         else:
@@ -122,20 +112,22 @@ def run(vector, address):
         return next((error for error in map(runner.step, vector["steps"]) if error), None)
     finally:
         if vector["flushes"]:  # a flush that is still pending would hit the next vector
-            runner.socket("flush").sendall(b"flush_all\r\n")
+            runner.socket("flush").sendall(b"\0\0\0\5\x0c" if "packet" in vector["options"] else b"flush_all\r\n")
             runner.socket("flush").recv(100)
         for made in runner.sockets.values():
             made.close()
 
 
-def main(where, path, *flags):
+def main(where, path, *options):
+    flush = "--flush" in options
+    options = [option for option in options if option != "--flush"]
     host, _, port = where.rpartition(":")
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for number, line in enumerate(Path(path).read_text(encoding="ascii").splitlines()):
         # Keys of its own for each vector, of the same length: what one leaves behind does not disturb the next.
         own = f"v{(number + int(time.time() * 1000)) % 16**5:05x}"
         vector = json.loads(line.replace("bWNzcGVj", b64encode(own.encode()).decode()).replace("mcspec", own))
-        if vector["options"] or vector["clock"] == "exact" or (vector["flushes"] and "--flush" not in flags):
+        if vector["options"] != options or vector["clock"] == "exact" or (vector["flushes"] and not flush):
             counts["skipped"] += 1
             continue
         if error := run(vector, (host, int(port))):

@@ -363,7 +363,7 @@ DETAILED = b"detailed"
 def rows(text: Text, opcode: int, opaque: bytes) -> Framed:
     """The piece for a stream of rows that say what the lines of `text` say."""
     head = f"\\x81\\x{opcode:02x}[\\s\\S]{{10}}{re.escape(opaque.decode('latin-1'))}\\x00{{8}}"
-    return Framed(text, Rows(opcode, opaque), f"(?:{head}[^\\x81]+)*{head}")
+    return Framed(text, Rows(opcode, opaque), f"(?:{head}{DETAILED.decode()}[^\\x81]*|(?:{head}[^\\x81]+)*{head})")
 
 
 def version(opcode: int, opaque: bytes) -> Framed:

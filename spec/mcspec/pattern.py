@@ -229,13 +229,16 @@ def describe(cache: Cache, pieces: tuple[Piece, ...]) -> str:
 
 
 def regex(pieces: tuple[Piece, ...]) -> str:
-    """A reply as a regular expression over latin-1 text, for vectors that other languages run."""
+    """A reply as a regular expression over latin-1 text, for vectors that other languages run.
+
+    Its groups capture the cas uniques, in the order of the pieces.
+    """
     out = []
     for piece in pieces:
         if isinstance(piece, bytes):
             out.append(re.escape(piece.decode("latin-1")))
         elif isinstance(piece, Unique):
-            out.append(f"[\\s\\S]{{{piece.size}}}" if piece.size else "[1-9][0-9]{0,19}")
+            out.append(f"([\\s\\S]{{{piece.size}}})" if piece.size else "([1-9][0-9]{0,19})")
         elif isinstance(piece, OneOf):
             out.append("(?:" + "|".join(re.escape(choice.decode("latin-1")) for choice in piece.choices) + ")")
         elif isinstance(piece, Span):
