@@ -211,7 +211,11 @@ class Client(asyncio.Protocol):
         connection = self._connection
         if self._unread or self._transport.is_closing():
             return
-        out = connection.resume()
+        try:
+            out = connection.resume()
+        except BaseException:
+            self._transport.abort()  # as transports do themselves when `data_received` fails
+            raise
         if out:
             self._send(out)
         if connection.more:

@@ -210,7 +210,11 @@ class Endpoint(asyncio.DatagramProtocol):
                 self._sending = None
 
     def _next(self, datagrams: Iterator[bytes]) -> bytes | None:
-        if self._lock is None:
-            return next(datagrams, None)
-        with self._lock:
-            return next(datagrams, None)
+        try:
+            if self._lock is None:
+                return next(datagrams, None)
+            with self._lock:
+                return next(datagrams, None)
+        except Exception as error:  # noqa: BLE001 - the transport would close the socket, and with it everybody's
+            self._loop.call_exception_handler({"message": "a datagram stays unanswered", "exception": error})
+            return None

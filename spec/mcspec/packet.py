@@ -348,6 +348,9 @@ def text_line(data: bytes, at: int) -> tuple[int, bytes] | Fit:
     return found if isinstance(found, Fit) else (found[0], found[1] + b"\r\n")
 
 
-STAT_REGEX = r"(?:\x00\x00[\s\S]{2}\x84[\s\S]+?)*?\x00\x00\x00\x05\x84"
-TEXT_REGEX = r"\x00[\s\S]{3}\x83[\s\S]+"
-"""Packets of statistics, and a packet of text, for `pattern.regex`."""
+STAT_REGEX = r"(?:\x00\x00[\s\S]{2}\x84[^\x00]+)*\x00\x00\x00\x05\x84"
+TEXT_REGEX = r"\x00[\s\S]{3}\x83[^\x00]+"
+"""Packets of statistics, and a packet of text, for `pattern.regex`.
+
+No row and no text holds a NUL, and every packet begins with one: a matcher that goes back never does so for long.
+"""

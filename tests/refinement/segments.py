@@ -119,7 +119,8 @@ def scripts(most: int, every: int = 1) -> list[tuple[tuple[Act, ...], tuple[str,
 
 
 def _is_stream(vector: Conversation) -> bool:
-    return not any(clause.startswith(("udp.", "access.")) for clause in vector.clauses) and "-S" not in vector.options
+    aims_apart = any(clause.startswith(("udp.", "access.")) for clause in vector.clauses)
+    return not aims_apart and not {"-S", "-Y"} & set(vector.options)
 
 
 def _aims_at_text(vector: Conversation) -> bool:
