@@ -297,7 +297,7 @@ def record(conversation: Conversation, rules: Rules, profile: str) -> Mapping[st
         "profile": profile,
         "options": list(conversation.options),
         "clock": conversation.clock,
-        "flushes": safety.changes(conversation) or safety.danger(conversation) is not None,
+        "flushes": safety.concerns_others(conversation),
         "note": conversation.note,
         "steps": walk.steps,
     }

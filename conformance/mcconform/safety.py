@@ -79,10 +79,10 @@ def danger_in(stream: bytes, *, packets: bool = False) -> str | None:
     return None
 
 
-def changes(conversation: Conversation) -> bool:
-    """Whether the conversation flushes or reconfigures the server, and so concerns everybody who uses it."""
+def concerns_others(conversation: Conversation) -> bool:
+    """Whether a server that reads it right flushes or reconfigures, or works on a key without the prefix."""
     packets = conversation.packets
-    return any(change_in(stream, packets=packets) is not None for stream in _samples(conversation).values())
+    return any(danger_in(stream, packets=packets) is not None for stream in _samples(conversation).values())
 
 
 def change_in(stream: bytes, *, packets: bool = False) -> str | None:
@@ -102,7 +102,7 @@ def change_in(stream: bytes, *, packets: bool = False) -> str | None:
 def keys(conversation: Conversation) -> list[bytes]:
     """Every key with the canonical prefix that the conversation mentions, in order; for cleaning up.
 
-    A repetition is looked at twice over: its ends may join to a key, and the rest repeats.
+    A repetition is looked at twice over at least: its ends may join to a key, and the rest repeats.
     """
     seen: dict[bytes, None] = {}
     for stream in _samples(conversation).values():
@@ -126,15 +126,19 @@ _KEY = re.compile(re.escape(PREFIX) + rb"[^ \r\n]*")
 _KEY_BASE64 = re.compile(re.escape(PREFIX_BASE64) + rb"[A-Za-z0-9+/]{,242}(?:==?)?")
 
 
+_LONGER = 300
+"""Bytes that no key has."""
+
+
 def _samples(conversation: Conversation) -> dict[int, bytes]:
-    """What each connection writes; of a repetition, if it is no key of its own, two rounds."""
+    """What each connection writes; of a repetition only two rounds, or more than a key is long."""
     joined: dict[int, bytes] = {}
     for step in conversation.steps:
         if isinstance(step, Send | Datagram):
             for part in step.parts:
                 shown = b"0"
                 if isinstance(part, Repeat):
-                    shown = part.unit * (part.times if part.times <= 250 else 2)
+                    shown = part.unit * min(part.times, 2 + _LONGER // max(1, len(part.unit)))
                 elif isinstance(part, bytes):
                     shown = part
                 elif part.encoding != "decimal":
