@@ -16,7 +16,7 @@ PLANTED = {
     "crash": ("arrival.py", "reply = replies.BAD_DATA_CHUNK\n", '__import__("os").abort()\n'),
     # A value that is swallowed is never over: the loop takes nothing from the chunk, again and again.
     "hang": (
-        "arrival.py",
+        "incoming.py",
         "size = min(len(data) - pos, self.missing)\n",
         "size = min(len(data) - pos, self.missing) if self.kept else 0\n",
     ),

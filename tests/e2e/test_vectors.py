@@ -20,7 +20,7 @@ from tests.e2e.support import ROOT, mcspec
 
 RUNNER = ROOT / "docs" / "examples" / "run_vectors.py"
 MOST_LINES = 150
-LEAST = 2500
+LEAST = 6000
 """Vectors that an export holds at least."""
 
 Start = Callable[..., conftest.RunningServer]
@@ -52,10 +52,10 @@ def exported(folder: Path, profile: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def run(target: str, lines: list[str], path: Path) -> tuple[int, int, int]:
+def run(target: str, lines: list[str], path: Path, *options: str) -> tuple[int, int, int]:
     """Run the vectors, in a Python without our packages; how many passed, failed and were skipped."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    command = [sys.executable, "-I", "-S", str(RUNNER), target, str(path), "--flush"]
+    command = [sys.executable, "-I", "-S", str(RUNNER), target, str(path), "--flush", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     found = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", (done.stdout.splitlines() or [""])[-1])
     assert found is not None, done.stdout + done.stderr
@@ -106,6 +106,18 @@ def test_the_bundled_server_allows_every_vector_of_base(base: list[str], start_m
     assert passed >= LEAST
 
 
+def test_the_bundled_server_allows_every_packet_of_base(base: list[str], start_mcserver: Start, tmp_path: Path) -> None:
+    """Vectors that ask for the option run where it was given, the others do not."""
+    passed, _, skipped = run(start_mcserver("-B", "packet").target, packets(base), tmp_path / "packets", "-B", "packet")
+    print(f"{passed} of {passed + skipped} vectors ran")
+    assert passed > 100
+
+
+def packets(lines: list[str]) -> list[str]:
+    """The vectors of the packet protocol that wait for nothing."""
+    return [line for line in lines if '"packet.' in line and json.loads(line)["clock"] == "none"]
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The export by the base profile."""
@@ -128,11 +140,33 @@ def test_a_wrong_server_does_not_pass(
     assert done.returncode == 1, done.stdout
 
 
-def test_the_export_holds_both_protocols(base: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("STORED", "SAVED"),
+        (r"Not\\ found", r"Not\\ there"),
+        ('"offset":0,"encoding":"u64"', '"offset":1,"encoding":"u64"'),
+        ('"uniques":[{"unique":1},{"unique":2}]', '"uniques":[{"unique":1},{"unique":1}]'),
+    ],
+)
+def test_another_answer_does_not_pass(
+    old: str, new: str, base: list[str], start_mcserver: Start, tmp_path: Path
+) -> None:
+    """Another word of text, another one in binary, another cas unique than the one shown, or the same one again."""
+    line = next(line for line in base if old in line and '"options":[]' in line)
+    path = tmp_path / "vectors.jsonl"
+    path.write_text(f"{line}\n{line.replace(old, new)}\n", encoding="ascii")
+    command = [sys.executable, "-I", "-S", str(RUNNER), start_mcserver().target, str(path), "--flush"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+    assert done.returncode == 1
+
+
+def test_the_export_holds_every_protocol_of_streams(base: list[str]) -> None:
     """Nearly every must-clause has a vector that the runner runs; numbers that depend on the moment are patterns."""
     vectors = [json.loads(line) for line in base]
     held = {clause for vector in vectors if vector["clock"] != "exact" for clause in vector["clauses"]}
-    for chapter in ("text", "meta"):
+    for chapter in ("text", "meta", "binary", "packet"):
         must = {id_ for id_, one in clauses.load().items() if one.level == "must" and id_.startswith(f"{chapter}.")}
         assert len(must & held) > 0.95 * len(must), must - held
     shown = [
@@ -144,4 +178,5 @@ def test_the_export_holds_both_protocols(base: list[str]) -> None:
     ]
     assert any(re.search(r"\\ t\(\?:9", pattern) for pattern in shown), "seconds left"
     assert any("h(?:0|1)" in pattern.replace("\\", "") or "(?:h0|h1)" in pattern for pattern in shown), "either"
-    assert any("c[1-9][0-9]{0,19}" in pattern for pattern in shown), "a cas unique"
+    assert any("c([1-9][0-9]{0,19})" in pattern for pattern in shown), "a cas unique"
+    assert any(r"([\s\S]{8})" in pattern for pattern in shown), "one in eight bytes"

@@ -24,7 +24,7 @@ PLANTS = {
     "flags": "mcserver.numbers._U32_MASK = 2**31 - 1",
     "length_allowed": "mcserver.storage.VALUE_LENGTH_MAX += 1",
     "item_size": "mcserver.cache.FLAGS_SIZE += 1",
-    "missing": "mcserver.arrival.min = lambda here, missing: here",
+    "missing": "mcserver.incoming.min = lambda here, missing: here",
     "alive": "mcserver.cache.RELATIVE_MAX -= 1",
     "flushed": "mcserver.cache._CLOCK_LEAD += 1",
     "cas": "mcspec.arith.cas_compared = lambda given, held: int(given >= held)",
@@ -49,7 +49,7 @@ def test_the_two_are_the_same_on_every_path(rule: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rule", "plant"), PLANTS.items())
 def test_a_planted_difference_is_found(rule: str, plant: str, tmp_path: Path) -> None:
     lines = [
-        "import mcserver.arithmetic, mcserver.arrival, mcserver.cache, mcserver.numbers",
+        "import mcserver.arithmetic, mcserver.cache, mcserver.incoming, mcserver.numbers",
         "import mcserver.storage, mcspec.arith",
         f"from tests.spec.differ_server import {rule}",
         plant,
