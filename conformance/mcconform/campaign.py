@@ -2,7 +2,7 @@
 
 On a clock that can only be waited for, the timed conversations of the ``vectors`` phase run in threads of their own
 while the others go on, so that all of them share one wait.
-Conversations that flush the server, or read its counters, run alone, last.
+Conversations that flush the server, read its counters or use keys that others may, run alone, last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mcconform import events, phases, runner, shrink, workers
+from mcconform import events, phases, runner, safety, shrink, workers
 from mcconform.jsonform import short_id
 from mcconform.keys import Prefixes
 from mcconform.phases import malformed, splits, stateful, vectors
@@ -52,6 +52,11 @@ class Limits:
     max_time: float | None = None
     max_failures: int = 0
     shrink: bool = True
+
+
+def _by_itself(conversation: Conversation) -> bool:
+    """Whether nobody else may use the server meanwhile."""
+    return conversation.alone or bool(conversation.options) or safety.concerns_others(conversation)
 
 
 class _Enough(Exception):  # noqa: N818 - a signal within this module, no error
@@ -113,7 +118,7 @@ class Campaign:
     def _vectors(self, found: list[Conversation]) -> None:
         """Untimed ones at once; timed ones meanwhile in threads; those that need the server for themselves last."""
         waits = self.target.clock == "sleep"
-        alone = {c.id for c in found if c.alone or c.options or c.datagrams} if not self.target.immediate else set()
+        alone = {c.id for c in found if _by_itself(c) or c.datagrams} if not self.target.immediate else set()
         timed = [c for c in found if waits and c.clock == "moving" and c.id not in alone]
         apart = alone | {c.id for c in timed}
         with ThreadPoolExecutor(THREADS) as pool:
@@ -154,9 +159,9 @@ class Campaign:
             pool.close()
 
     def _splits(self) -> None:
-        """The splits of each vector, several vectors at the same time; those that flush the server alone, last."""
+        """The splits of each vector, several vectors at the same time; those that others would notice alone, last."""
         groups = list(splits.groups(self.plan))
-        flushing = [group for group in groups if group.conversations[0].alone or group.conversations[0].options]
+        flushing = [group for group in groups if _by_itself(group.conversations[0])]
         place = None if self.target.immediate and len(groups) < FEW else workers.where(self.target)
         if place is None:
             flushing = groups

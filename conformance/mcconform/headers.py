@@ -68,13 +68,14 @@ def change(stream: bytes, *, packets: bool) -> str | None:
 
 
 def keys(stream: bytes, *, packets: bool = False) -> Iterator[bytes]:
-    """Every key that a header somewhere in the stream names, cut off where the stream ends."""
+    """Every key that a header somewhere in the stream names, if it is there to its end."""
     at = stream.find(b"\x80")
     while at >= 0:
         head = stream[at : at + HEADER]
         if len(head) == HEADER and head[1] in KEYED:
             length, start = int.from_bytes(head[2:4], "big"), at + HEADER + head[4]
-            if 0 < length <= LONGEST and length + head[4] <= int.from_bytes(head[8:12], "big"):
+            fits = start + length <= len(stream)
+            if 0 < length <= LONGEST and length + head[4] <= int.from_bytes(head[8:12], "big") and fits:
                 yield stream[start : start + length]
         at = stream.find(b"\x80", at + 1)
     if packets:
@@ -91,5 +92,5 @@ def _packet_keys(stream: bytes) -> Iterator[bytes]:
             if at + skip > len(stream):
                 continue
             end = min(end, at + skip + stream[at + skip - 1])
-        if 0 < end - at - skip <= LONGEST:
+        if 0 < end - at - skip <= LONGEST and end <= len(stream):
             yield stream[at + skip : end]

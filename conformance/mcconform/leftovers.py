@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 
-from mcconform import safety
+from mcconform import headers, safety
 from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, streams, swapped
 from mcconform.sentinels import TEXT
 
 _WORD = re.compile(rb"[^ \r\n]+")
 _ENCODED = re.compile(re.escape(PREFIX_BASE64) + rb"[A-Za-z0-9+/]{,242}(?:==?)?")
 
-_UNSAYABLE = re.compile(rb"[ \n]|\r$|^$", re.DOTALL)
+_UNSAYABLE = re.compile(rb"[ \n\0]|\r$|^$", re.DOTALL)
 
 MOST = 250
 """Bytes of a key."""
@@ -41,18 +41,24 @@ def farewell(conversation: Conversation, prefix: bytes, *, foreign: bool, answer
             return FLUSH[conversation.protocol] if known and conversation.flushes else b""
     written = streams(conversation).values()
     keys = safety.keys(conversation)
-    requests = [b"delete %s noreply\r\n" % swapped(key, PREFIX, prefix) for key in keys if not _UNSAYABLE.search(key)]
+    away = foreign and safety.danger(conversation) is not None
+    if away:
+        # What a damaged header made a key is met again by whoever damages one in the same way.
+        named = (key for stream in written for key in headers.keys(stream, packets=conversation.packets))
+        keys = list(dict.fromkeys((*keys, *(key for key in named if len(key) <= MOST))))
+    own = [prefix[: len(key)] if PREFIX.startswith(key) else swapped(key, PREFIX, prefix) for key in keys]
+    requests = [b"delete %s noreply\r\n" % key for key in own if not _UNSAYABLE.search(key)]
     # A key of the binary protocol may hold what no line can.
-    odd = [swapped(key, PREFIX, prefix) for key in keys if _UNSAYABLE.search(key)]
+    odd = [key for key in own if _UNSAYABLE.search(key)]
     requests += [b"md %s b q\r\n" % b64encode(key) for key in odd if len(key) <= MOST_ENCODED]
     encoded = dict.fromkeys(word for stream in written for word in _ENCODED.findall(stream) if len(word) % 4 == 0)
     # Only here is an answer possible, so only for keys that no line of the classic protocol can name.
     unnamed = [word for word in encoded if re.search(rb"[\0- ]", b64decode(word))]
     requests += [b"md %s b q\r\n" % swapped(word, PREFIX, prefix) for word in unnamed]
-    if foreign and safety.danger(conversation) is not None:
-        # A word that a damaged line made a key would be found by whoever damages one in the same way.
+    if away:  # the same of a damaged line
         words = dict.fromkeys(word for stream in written for word in _WORD.findall(stream) if len(word) <= MOST)
-        requests += [b"delete %s noreply\r\n" % word for word in words if word not in keys]
+        left = [word for word in words if word not in keys and not _UNSAYABLE.search(word)]
+        requests += [b"delete %s noreply\r\n" % word for word in left]
     if any(b"verbosity" in stream for stream in written):
         # Nobody wants a log of all requests because his server was judged.
         requests.insert(0, b"verbosity 0 noreply\r\n")

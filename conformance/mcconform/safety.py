@@ -62,7 +62,7 @@ def danger_in(stream: bytes, *, packets: bool = False) -> str | None:
     if shared is not None:
         return shared
     for key in headers.keys(stream, packets=packets):
-        if not key.startswith(PREFIX[: len(key)]):
+        if not key.startswith(PREFIX):
             return f"it holds the header of a request for a key of somebody else: {key[:60].decode('latin-1')!r}"
     for line in _READS.findall(stream):
         for key in line.split(b" "):
@@ -117,7 +117,7 @@ def keys(conversation: Conversation) -> list[bytes]:
             if len(word) % 4 == 0 and not re.search(rb"[\0- ]", b64decode(word)):
                 seen.setdefault(b64decode(word))
         for key in headers.keys(stream, packets=conversation.packets):
-            if key.startswith(PREFIX[: len(key)]):
+            if key.startswith(PREFIX):
                 seen.setdefault(key)
     return list(seen)
 

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from mcconform.conversation import Conversation, Repeat, Send, say, streams
+from mcconform.conversation import PREFIX, Conversation, Repeat, Send, say, streams
+from mcconform.leftovers import farewell
 from mcconform.phases import malformed, vectors
-from mcconform.safety import change_in, danger, danger_in, keys
+from mcconform.safety import change_in, concerns_others, danger, danger_in, keys
 from mcconform.streams import Scope, conversation
 
 
@@ -49,6 +50,23 @@ def test_keys_to_clean_up() -> None:
         "c", (say(0, "set mcspec-a 0 0 1\r\nx\r\n"), Send(1, (b"get ", Repeat(b"mcspec-b ", 999), b"\r\n")))
     )
     assert keys(made) == [b"mcspec-a", b"mcspec-b"]
+
+
+def store(key: bytes) -> Conversation:
+    """A binary set of an empty value."""
+    header = b"\x80\x01%b\x08\0\0\0%b%b" % (len(key).to_bytes(2, "big"), (8 + len(key)).to_bytes(4, "big"), bytes(12))
+    return Conversation("c", (Send(0, (header + bytes(8) + key,)),))
+
+
+def test_keys_that_others_may_mean_are_known_and_taken_away() -> None:
+    """A key of NULs, which a damaged header made, and one that is but the first byte of the prefix."""
+    assert concerns_others(store(bytes(8)))
+    assert concerns_others(store(PREFIX[:1]))
+    assert danger(store(PREFIX[:1])) is not None  # somebody else may have a key of one byte
+    assert not concerns_others(store(PREFIX + b"-a"))
+    assert farewell(store(bytes(8)), b"q12345", foreign=True, answers=True) == b"md AAAAAAAAAAA= b q\r\nversion\r\n"
+    assert farewell(store(bytes(8)), b"q12345", foreign=False, answers=True) == b""
+    assert farewell(store(PREFIX[:1]), b"q12345", foreign=True, answers=True).startswith(b"delete q noreply\r\n")
 
 
 def test_most_vectors_and_streams_run_without_leave() -> None:
