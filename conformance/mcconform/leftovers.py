@@ -6,7 +6,7 @@ import re
 from base64 import b64decode, b64encode
 
 from mcconform import headers, safety
-from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, streams, swapped
+from mcconform.conversation import PREFIX, PREFIX_BASE64, Conversation, rename, streams, swapped
 from mcconform.sentinels import TEXT
 
 _WORD = re.compile(rb"[^ \r\n]+")
@@ -41,12 +41,13 @@ def farewell(conversation: Conversation, prefix: bytes, *, foreign: bool, answer
             return FLUSH[conversation.protocol] if known and conversation.flushes else b""
     written = streams(conversation).values()
     keys = safety.keys(conversation)
+    own = dict.fromkeys(swapped(key, PREFIX, prefix) for key in keys)
     away = foreign and safety.danger(conversation) is not None
     if away:
-        # What a damaged header made a key is met again by whoever damages one in the same way.
-        named = (key for stream in written for key in headers.keys(stream, packets=conversation.packets))
-        keys = list(dict.fromkeys((*keys, *(key for key in named if len(key) <= MOST))))
-    own = [prefix[: len(key)] if PREFIX.startswith(key) else swapped(key, PREFIX, prefix) for key in keys]
+        # What a damaged header made a key, or cut off, is met again by whoever damages one in the same way.
+        for stream in streams(rename(conversation, prefix)).values():
+            named = headers.keys(stream, packets=conversation.packets)
+            own |= dict.fromkeys(key for key in named if len(key) <= MOST)
     requests = [b"delete %s noreply\r\n" % key for key in own if not _UNSAYABLE.search(key)]
     # A key of the binary protocol may hold what no line can.
     odd = [key for key in own if _UNSAYABLE.search(key)]
