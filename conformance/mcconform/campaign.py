@@ -54,11 +54,6 @@ class Limits:
     shrink: bool = True
 
 
-def _by_itself(conversation: Conversation) -> bool:
-    """Whether nobody else may use the server meanwhile."""
-    return conversation.alone or bool(conversation.options) or safety.concerns_others(conversation)
-
-
 class _Enough(Exception):  # noqa: N818 - a signal within this module, no error
     """A limit is reached."""
 
@@ -118,7 +113,7 @@ class Campaign:
     def _vectors(self, found: list[Conversation]) -> None:
         """Untimed ones at once; timed ones meanwhile in threads; those that need the server for themselves last."""
         waits = self.target.clock == "sleep"
-        alone = {c.id for c in found if _by_itself(c) or c.datagrams} if not self.target.immediate else set()
+        alone = {c.id for c in found if self._by_itself(c) or c.datagrams} if not self.target.immediate else set()
         timed = [c for c in found if waits and c.clock == "moving" and c.id not in alone]
         apart = alone | {c.id for c in timed}
         with ThreadPoolExecutor(THREADS) as pool:
@@ -132,6 +127,12 @@ class Campaign:
         # A server is started anew for each set of options: each set once.
         for conversation in sorted((c for c in found if c.id in alone), key=lambda c: (c.options, bool(c.datagrams))):
             self.submit(conversation)
+
+    def _by_itself(self, conversation: Conversation) -> bool:
+        """Whether nobody else may use the server meanwhile; what needs leave and has none is refused anywhere."""
+        if conversation.alone or conversation.options:
+            return True
+        return self.setting.allow_flush and safety.concerns_others(conversation)
 
     def _together(self, found: list[Conversation]) -> None:
         """Conversations that do not disturb each other, in batches at the same time; recorded in their order."""
@@ -161,7 +162,7 @@ class Campaign:
     def _splits(self) -> None:
         """The splits of each vector, several vectors at the same time; those that others would notice alone, last."""
         groups = list(splits.groups(self.plan))
-        flushing = [group for group in groups if _by_itself(group.conversations[0])]
+        flushing = [group for group in groups if self._by_itself(group.conversations[0])]
         place = None if self.target.immediate and len(groups) < FEW else workers.where(self.target)
         if place is None:
             flushing = groups
