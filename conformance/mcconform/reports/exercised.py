@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """How one kind of event is told: in one line below `title`, in a table, or, if there was none, with `nothing`."""
+    """How one kind of event is told: in one line below `title`, in a table, or, if there was none, with `nothing`.
+
+    The line is for those who asked about one of the `chapters`.
+    """
 
     summary: Callable[[Mapping[str, Any]], str]
     table: Callable[[Mapping[str, Any]], Table]
     title: str
     nothing: str
+    chapters: tuple[str, ...]
 
 
 KINDS: Mapping[str, Kind] = {
@@ -28,12 +32,14 @@ KINDS: Mapping[str, Kind] = {
         flags.table,
         "flags of the meta commands that were exercised (--report flags shows how often):",
         "no flag of a meta command was exercised",
+        ("meta",),
     ),
     "opcodes": Kind(
         opcodes.summary,
         opcodes.table,
         "opcodes that were exercised (--report opcodes shows how often, and how they ended):",
         "no opcode was exercised",
+        ("binary", "packet"),
     ),
 }
 """By the name of the event, which is also that of the report."""

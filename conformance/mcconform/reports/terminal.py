@@ -154,9 +154,11 @@ class TerminalReport:
         out = self._out
         out.print()
         out.print(self._table())
+        chapters = {str(clause["id"]).partition(".")[0] for clause in self._clauses}
         for name, found in self._exercised.items():
-            if found:
-                out.print(KINDS[name].title)
+            if not found or chapters.isdisjoint(KINDS[name].chapters):
+                continue
+            out.print(KINDS[name].title)
             for exercised in found:
                 out.print(f"  {KINDS[name].summary(exercised)}")
         if event.get("stopped"):
